@@ -1,0 +1,1 @@
+"""Commonplace: private, cited answers from your own notes, PDFs, mails and pictures."""

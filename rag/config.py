@@ -1,0 +1,82 @@
+"""One frozen Settings: defaults < `rag.toml` in RAG_HOME < `RAG_*` environment < what the caller passes.
+
+An unknown key anywhere is an error. Nothing happens at import.
+"""
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from rag.errors import ConfigError
+
+_PREFIX = "RAG_"
+
+
+def default_home() -> Path:
+    """RAG_HOME, else the platform's user data folder."""
+    chosen = os.environ.get(_PREFIX + "HOME")
+    return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_data_dir("commonplace", False))
+
+
+class Settings(BaseSettings):
+    """What a person may choose. Each field can be set in `rag.toml` or as `RAG_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+
+    home: Path = Field(default_factory=default_home, description="folder that holds everything")
+    embedder: str = Field("starter", description="'starter' or a folder with a sentence-transformers model")
+    generator: str = Field("starter", description="'starter', 'none', or the path of a GGUF file")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where models run")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the embedder's weights")
+    chunk_tokens: int = Field(200, ge=32, le=8192, description="largest chunk, in the embedder's tokens")
+    sources: int = Field(6, ge=1, le=50, description="sources shown beside an answer")
+    context_tokens: int = Field(4096, ge=512, description="context of the language model, in its tokens")
+    answer_tokens: int = Field(256, ge=16, description="longest answer, in the language model's tokens")
+    gpu_layers: int = Field(-1, ge=-1, description="layers of the language model on the GPU; -1 means all that fit")
+    max_file_mb: int = Field(64, ge=1, description="largest file that is read, in MiB")
+    read_seconds: int = Field(120, ge=1, description="longest time that one file may take to read")
+    workers: int = Field(0, ge=0, description="reader processes; 0 means one per core, at most 8")
+    host: str = Field("127.0.0.1", description="address that `rag serve` listens on")
+    port: int = Field(7860, ge=0, le=65535, description="port that `rag serve` listens on; 0 picks a free one")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        home = Path(init_settings().get("home") or default_home())
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, home / "rag.toml")
+
+
+def load_settings(**chosen: Any) -> Settings:
+    """The settings in force; `chosen` (flags) win, None there means not given.
+
+    Raises:
+        ConfigError: an unknown key or a bad value in `rag.toml`, the environment or `chosen`, or a broken file.
+    """
+    _refuse_unknown_environment()
+    try:
+        return Settings(**{key: value for key, value in chosen.items() if value is not None})
+    except ValidationError as exc:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in exc.errors()]
+        raise ConfigError("wrong setting: " + "; ".join(lines) + f". Known settings: {_known()}") from exc
+    except ValueError as exc:  # tomllib's decode error
+        raise ConfigError(f"cannot read {default_home() / 'rag.toml'}: {exc}") from exc
+
+
+def _known() -> str:
+    return ", ".join(sorted(Settings.model_fields))
+
+
+def _refuse_unknown_environment() -> None:
+    for name in os.environ:
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).lower() not in Settings.model_fields:
+            raise ConfigError(f"unknown environment variable {name!r}. Known settings: {_known()}")

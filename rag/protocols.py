@@ -1,0 +1,130 @@
+"""The seams. Each is one small Protocol whose docstring is its contract, checked by a suite in tests/contracts/."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.filters import Filter
+from rag.records import Chunk, Document, EmbeddedChunk, Hit, Match, Message, ModelState, Source
+
+TEXT_SPACE = "text"
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Turns bytes of some media types into a Document.
+
+    `read` raises UnreadableFile, with a reason that a person can act on, for anything it cannot take in; it raises
+    nothing else, whatever the bytes. It touches no disk and no network, executes nothing, and fills every span of
+    the document so that pages and headings lie inside `text`. Attachments are returned, not read.
+    """
+
+    media_types: frozenset[str]
+
+    def read(self, source: Source) -> Document: ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Texts to unit vectors of one space.
+
+    `embed` returns float32[N, dim] with rows of length 1 (N = 0 gives (0, dim)), in the order given, the same within
+    tolerance at any batch size. `fingerprint` changes with anything that changes a vector's meaning (weights,
+    pooling, prompts, normalisation), not with device or precision. Texts longer than `max_tokens` tokens are cut
+    by the model, so callers keep below it: `count_tokens` counts as the model does, without special tokens.
+    """
+
+    space: str
+    dim: int
+    fingerprint: str
+    max_tokens: int  # that a text may have, special tokens left out
+    state: ModelState
+
+    def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]: ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Chunks with vectors and analysed words, searched exactly or nearly so. One writer at a time, many readers.
+
+    Writes are visible to every reader when the call returns. Scores are best first, ties by chunk id; k beyond what
+    is there returns what is there; k <= 0 or an empty store returns []. An unknown space raises StoreError.
+    """
+
+    def replace_documents(self, documents: Mapping[str, Sequence[EmbeddedChunk]]) -> None:
+        """Make each document's chunks exactly those given (none: removed), in one atomic step for all of them.
+
+        Every vector is checked before anything is written: finite, of the space's dimension, of length 1; chunk ids
+        unique; each chunk of the document it is filed under. Otherwise StoreError and nothing has changed.
+        """
+        ...
+
+    def get(self, ids: Sequence[str]) -> list[Chunk]:
+        """The chunks of those ids that exist, in the order asked."""
+        ...
+
+    def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """float32[D] of each of those chunks that has a vector in `space`."""
+        ...
+
+    def search_vector(
+        self, space: str, vector: NDArray[np.float32], k: int, where: Filter | None = None
+    ) -> list[Match]:
+        """The k chunks with the highest exact cosine to `vector` (float32[D]) among those that match `where`."""
+        ...
+
+    def search_words(self, words: str, k: int, where: Filter | None = None) -> list[Match]:
+        """The k chunks with the highest BM25 (k1 1.2, b .75) for the terms in `words`, any of which may match.
+
+        Terms are split at white space and compared as they are. No term, or none that is indexed: [].
+        """
+        ...
+
+    def count(self, where: Filter | None = None) -> int:
+        """How many chunks match, exactly."""
+        ...
+
+    def versions(self) -> dict[str, tuple[str, int]]:
+        """Document id -> (version, number of chunks) of everything held: what `verify` compares."""
+        ...
+
+    def maintain(self) -> None:
+        """Compact, and build or refresh indexes where the size asks for it. Safe at any time; may take a while."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Puts hits in a better order. Returns a permutation of what it was given, ranks renumbered from 1."""
+
+    def rerank(self, query: str, hits: Sequence[Hit]) -> list[Hit]: ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A language model on this machine.
+
+    `stream` yields pieces of text whose concatenation is the reply (at most `max_tokens` tokens); closing the
+    iterator early stops the model at the next token and leaves it ready for the next call. The same messages and
+    seed give the same text. `count_tokens` counts as the model does.
+
+    Raises:
+        PromptTooLong: the messages and `max_tokens` do not fit `context_tokens`.
+        GenerationError: the model failed.
+    """
+
+    name: str
+    context_tokens: int
+    state: ModelState
+
+    def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, stop: Sequence[str] = (), seed: int = 0
+    ) -> Iterator[str]: ...
+
+    def count_tokens(self, text: str) -> int: ...

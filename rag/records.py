@@ -1,0 +1,412 @@
+"""The frozen records that flow through Commonplace, one name per stage.
+
+    Source -> Document -> Chunk -> EmbeddedChunk -> Match -> Hit -> Passage -> Answer
+
+Every record is immutable; a changed value is a new record (`dataclasses.replace`).
+All character offsets count Python characters (code points) from 0, `end` exclusive.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Modality = Literal["text", "image"]
+Kind = Literal["note", "text", "web", "pdf", "mail"]
+Finish = Literal["stop", "length", "stopped", "no_model"]
+Role = Literal["system", "user", "assistant"]
+
+_CHUNK_NAMESPACE = uuid.UUID("6f2f9f52-7e5b-5b0a-9d6a-6c1d6f6e9c11")
+
+
+def document_id(path: str) -> str:
+    """The stable name of the document at `path` (32 hex digits): the same path keeps its id when its content changes."""
+    return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def chunk_id(document: str, version: str, start: int, end: int) -> str:
+    """A UUID made from what the chunk is, so that writing it twice is writing it once."""
+    return str(uuid.uuid5(_CHUNK_NAMESPACE, f"{document}:{version}:{start}:{end}"))
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Bytes to read: a file, or an attachment inside one.
+
+    `path` is absolute; an attachment is written `<path of its mail>!/<number>/<name>`. `parent` is the id of the
+    document that the attachment came with.
+    """
+
+    path: str
+    media_type: str
+    data: bytes = field(repr=False)
+    modified: datetime | None = None
+    parent: str | None = None
+
+    @property
+    def id(self) -> str:
+        return document_id(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.path.replace("\\", "/").rsplit("/", 1)[-1]
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Page `number` (from 1) is `Document.text[start:end]`."""
+
+    number: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of depth `level` (1..6) whose line begins at `start`."""
+
+    level: int
+    text: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link as it was written: the words shown and the target, never followed."""
+
+    text: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One parsed file. `text` is the whole text; pages, headings and chunks are spans of it."""
+
+    id: str
+    path: str
+    sha256: str
+    kind: Kind
+    media_type: str
+    title: str
+    text: str = field(repr=False)
+    language: str = "und"  # ISO 639-1, "und" when unknown
+    pages: tuple[Page, ...] = ()
+    headings: tuple[Heading, ...] = ()
+    links: tuple[Link, ...] = ()
+    tags: tuple[str, ...] = ()
+    date: datetime | None = None  # aware, UTC: the mail's or note's own date, else the file's
+    fields: tuple[tuple[str, str], ...] = ()  # mail headers, front matter, PDF information
+    parent: str | None = None
+    attachments: tuple[Source, ...] = ()
+    warnings: tuple[str, ...] = ()  # what could not be read of an otherwise readable file
+
+
+# --- chunks and vectors ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The unit that is found and cited: `Document.text[start:end] == text`.
+
+    `version` is the sha256 of the document that it was cut from; `headings` is the path of headings above it;
+    `page` counts from 1 and is None where the format has no pages. The document's own facts (path, title, kind,
+    tags, date, language) ride along so that a store can filter by them.
+    """
+
+    id: str
+    document_id: str
+    version: str
+    ordinal: int
+    modality: Modality
+    text: str
+    start: int
+    end: int
+    page: int | None
+    title: str
+    headings: tuple[str, ...]
+    path: str
+    kind: Kind
+    tags: tuple[str, ...] = ()
+    date: datetime | None = None
+    language: str = "und"
+
+    @property
+    def context(self) -> str:
+        """Title and heading path in one line, given to the embedder and to BM25 before the text itself."""
+        parts = [self.title, *self.headings]
+        return " › ".join(part for i, part in enumerate(parts) if part and part not in parts[:i])
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A unit row of `space`; `values` is float32[D]."""
+
+    space: str
+    values: NDArray[np.float32] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedChunk:
+    """A chunk with its vectors and `words`, its text analysed for BM25: terms joined by single spaces."""
+
+    chunk: Chunk
+    words: str
+    vectors: tuple[Vector, ...]
+
+
+# --- searching ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a store found: the chunk and one retriever's raw score (exact cosine in [-1, 1], or BM25 >= 0)."""
+
+    chunk: Chunk
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBy:
+    """One retriever that had a hit in its list: its rank there (from 1) and its raw score."""
+
+    retriever: str
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A place in the one ranked list. `rank` counts from 1; `score` is in [0, 1], comparable within a query only."""
+
+    chunk: Chunk
+    rank: int
+    score: float
+    found_by: tuple[FoundBy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """A query's ranked list and how long each stage took, in milliseconds."""
+
+    query: str
+    hits: tuple[Hit, ...]
+    ms: Mapping[str, float]
+
+
+# --- answering ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A sentence that bears on the question: `Document.text[start:end]`, with its cosine to the question."""
+
+    start: int
+    end: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A source as the reader and the prompt see it, numbered from 1.
+
+    `text` is what went into the prompt: `Document.text[start:end]`, the hit's chunk or its beginning.
+    `in_prompt` is False for a source that is shown but that the token budget left out.
+    """
+
+    number: int
+    hit: Hit
+    text: str
+    start: int
+    end: int
+    evidence: tuple[Evidence, ...] = ()
+    in_prompt: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """`[number]` in the answer, resolved: the span of the document that it points to, and the words there."""
+
+    number: int
+    chunk_id: str
+    document_id: str
+    path: str
+    page: int | None
+    start: int
+    end: int
+    quote: str
+    supported: bool | None = None  # None: not checked
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. `removed_markers` counts citations to sources that do not exist, taken out of `text`."""
+
+    question: str
+    text: str
+    citations: tuple[Citation, ...]
+    passages: tuple[Passage, ...]
+    finish: Finish
+    model: str | None
+    removed_markers: int = 0
+    abstained: bool = False
+    tokens: int = 0
+    ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """First event of an answer: what was found, before the model has said a word."""
+
+    result: SearchResult
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of the model's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Last event: the whole answer with its citations."""
+
+    answer: Answer
+
+
+AnswerEvent = Retrieved | Delta | Done
+
+
+# --- the library -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A row of the catalogue: what is indexed, without the text."""
+
+    id: str
+    path: str
+    title: str
+    kind: Kind
+    media_type: str
+    sha256: str
+    size: int  # characters of text
+    pages: int  # 0 where the format has none
+    chunks: int
+    language: str
+    tags: tuple[str, ...]
+    date: datetime | None
+    indexed: datetime
+    parent: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be taken in, with a reason that a person can act on."""
+
+    path: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far `add` has come. `seconds_left` is None until there is a rate to judge by."""
+
+    done: int
+    total: int
+    path: str
+    chunks: int
+    seconds: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AddReport:
+    """What `add` did, by path. `vanished` are indexed files that are gone from the folders given, kept unless pruned."""
+
+    added: tuple[str, ...] = ()
+    updated: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    vanished: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()  # kinds of file that no reader takes
+    failed: tuple[Failure, ...] = ()
+    warnings: tuple[Failure, ...] = ()  # indexed, but not all of it could be read
+    chunks: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """The catalogue against the store: `problems` is empty when they agree."""
+
+    documents: int
+    chunks: int
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """A model as `doctor` and the status line tell it: what runs, where, at which precision, and why."""
+
+    role: Literal["embedder", "generator"]
+    name: str
+    device: str
+    precision: str
+    reason: str
+    loaded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One glance at the library: what is in it, where it lives, and which models serve it."""
+
+    home: str
+    documents: int
+    chunks: int
+    kinds: Mapping[str, int]  # documents of each kind
+    models: tuple[ModelState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question of a conversation with its answer."""
+
+    question: str
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A kept conversation; `turns` oldest first."""
+
+    id: str
+    title: str
+    created: datetime
+    updated: datetime
+    turns: tuple[Turn, ...] = ()
+
+
+def rows(vectors: Sequence[Vector]) -> NDArray[np.float32]:
+    """The values of `vectors` stacked: float32[N, D]."""
+    return np.stack([vector.values for vector in vectors])
