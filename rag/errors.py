@@ -1,19 +1,19 @@
 """Every error that Commonplace raises on purpose. The message names the thing and the remedy.
 
-    RagError
-    ├── ConfigError            a setting is wrong or unknown
-    ├── InvalidQuery           a search or filter that cannot be run as written
-    ├── UnreadableFile         a file that no reader can take in
-    ├── DocumentNotFound       no such document in the library
-    ├── ModelError             a model cannot be used
-    │   ├── ModelNotFound      it is not on this machine
-    │   └── ModelCorrupt       its checksum is not the expected one
-    ├── GenerationError        the language model failed while writing
-    │   └── PromptTooLong      the question alone does not fit its context
-    └── StoreError             the index cannot be used
-        ├── IndexMismatch      another embedder wrote it
-        ├── LibraryBusy        another process is writing to it
-        └── DiskFull           there is no room left to write
+RagError
+├── ConfigError            a setting is wrong or unknown
+├── InvalidQuery           a search or filter that cannot be run as written
+├── UnreadableFile         a file that no reader can take in
+├── DocumentNotFound       no such document in the library
+├── ModelError             a model cannot be used
+│   ├── ModelNotFound      it is not on this machine
+│   └── ModelCorrupt       its checksum is not the expected one
+├── GenerationError        the language model failed while writing
+│   └── PromptTooLong      the question alone does not fit its context
+└── StoreError             the index cannot be used
+    ├── IndexMismatch      another embedder wrote it
+    ├── LibraryBusy        another process is writing to it
+    └── DiskFull           there is no room left to write
 """
 
 

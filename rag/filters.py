@@ -127,5 +127,3 @@ def _day(value: str) -> datetime:
         return datetime.fromisoformat(value).replace(tzinfo=UTC)
     except ValueError as exc:
         raise InvalidQuery(f"{value!r} is not a date; write YYYY-MM-DD") from exc
-
-

@@ -25,7 +25,7 @@ _CHUNK_NAMESPACE = uuid.UUID("6f2f9f52-7e5b-5b0a-9d6a-6c1d6f6e9c11")
 
 
 def document_id(path: str) -> str:
-    """The stable name of the document at `path` (32 hex digits): the same path keeps its id when its content changes."""
+    """The name of the document at `path` (32 hex digits), the same when its content changes."""
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -342,7 +342,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class AddReport:
-    """What `add` did, by path. `vanished` are indexed files that are gone from the folders given, kept unless pruned."""
+    """What `add` did, by path. `vanished`: indexed, gone from the folders given, kept unless pruned."""
 
     added: tuple[str, ...] = ()
     updated: tuple[str, ...] = ()
