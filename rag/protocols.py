@@ -1,6 +1,7 @@
 """The seams. Each is one small Protocol whose docstring is its contract, checked by a suite in tests/contracts/."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -34,13 +35,18 @@ class Embedder(Protocol):
     tolerance at any batch size. `fingerprint` changes with anything that changes a vector's meaning (weights,
     pooling, prompts, normalisation), not with device or precision. Texts longer than `max_tokens` tokens are cut
     by the model, so callers keep below it: `count_tokens` counts as the model does, without special tokens.
+    `tokenizer_file` is its tokenizer.json, for reader processes that count tokens themselves; None: it has none.
+    `load` loads the weights ahead of the first text.
     """
 
     space: str
     dim: int
     fingerprint: str
     max_tokens: int  # that a text may have, special tokens left out
+    tokenizer_file: Path | None
     state: ModelState
+
+    def load(self) -> None: ...
 
     def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]: ...
 
@@ -112,7 +118,7 @@ class Generator(Protocol):
 
     `stream` yields pieces of text whose concatenation is the reply (at most `max_tokens` tokens); closing the
     iterator early stops the model at the next token and leaves it ready for the next call. The same messages and
-    seed give the same text. `count_tokens` counts as the model does.
+    seed give the same text. `count_tokens` counts as the model does. `load` loads the weights ahead of the first call.
 
     Raises:
         PromptTooLong: the messages and `max_tokens` do not fit `context_tokens`.
@@ -122,6 +128,8 @@ class Generator(Protocol):
     name: str
     context_tokens: int
     state: ModelState
+
+    def load(self) -> None: ...
 
     def stream(
         self, messages: Sequence[Message], *, max_tokens: int, stop: Sequence[str] = (), seed: int = 0

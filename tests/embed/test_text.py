@@ -1,0 +1,80 @@
+"""The sentence-transformers adapter on the real starter model."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rag.embed.text import TextEmbedder
+from rag.errors import ModelCorrupt, ModelNotFound
+from rag.models import starter
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(starter.embedder_folder(), tmp_path / "model"))
+
+
+def test_meaning_beats_spelling() -> None:
+    embedder = TextEmbedder(starter.embedder_folder(), name="m", sha256=starter.EMBEDDER_SHA256)
+    query, *rows = embedder.embed(
+        ["How do I repair a flat tyre?", "Mending a punctured bicycle wheel", "The flat in Paris has a repaired roof"],
+        "passage",
+    )
+    assert float(query @ rows[0]) > float(query @ rows[1])
+
+
+def test_half_precision_keeps_the_cosines() -> None:
+    texts = [f"sentence number {i} about {topic}" for i in range(20) for topic in ("bees", "boilers", "trains")]
+    rows = {
+        precision: TextEmbedder(starter.embedder_folder(), name="m", device="cpu", precision=precision).embed(
+            texts, "passage"
+        )
+        for precision in ("fp32", "bf16")
+    }
+    assert np.sum(rows["fp32"] * rows["bf16"], axis=1).min() >= 0.998
+
+
+def test_reads_as_many_tokens_as_it_says() -> None:
+    embedder = TextEmbedder(starter.embedder_folder(), name="m", device="cpu", precision="fp32")
+    full = " ".join(["bee"] * (embedder.max_tokens - 1) + ["train"])
+    cut = full + " boiler"
+    assert embedder.count_tokens(full) == embedder.max_tokens
+    within, beyond, shorter = embedder.embed([full, cut, " ".join(["bee"] * (embedder.max_tokens - 1))], "passage")
+    assert float(within @ beyond) > 0.99999  # the token beyond is not read
+    assert float(within @ shorter) < 0.99999  # the last one within is
+
+
+def test_altered_weights_are_refused(copied: Path) -> None:
+    weights = copied / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(ModelCorrupt, match="install the model again"):
+        TextEmbedder(copied, name="m", sha256=starter.EMBEDDER_SHA256).embed(["x"], "query")
+
+
+def test_a_missing_file_is_named(copied: Path) -> None:
+    (copied / "tokenizer.json").unlink()
+    with pytest.raises(ModelNotFound, match=r"tokenizer\.json"):
+        TextEmbedder(copied, name="m")
+
+
+def test_the_fingerprint_follows_the_pooling(copied: Path) -> None:
+    before = TextEmbedder(copied, name="m").fingerprint
+    assert before == TextEmbedder(starter.embedder_folder(), name="m").fingerprint
+    pooling = copied / "1_Pooling" / "config.json"
+    settings = json.loads(pooling.read_text())
+    settings.update(pooling_mode_cls_token=True, pooling_mode_mean_tokens=False)
+    pooling.write_text(json.dumps(settings))
+    assert TextEmbedder(copied, name="m").fingerprint != before
+
+
+def test_nothing_heavy_is_loaded_before_the_first_text() -> None:
+    embedder = TextEmbedder(starter.embedder_folder(), name="m")
+    assert embedder.count_tokens("hello") == 1
+    assert not embedder.state.loaded
