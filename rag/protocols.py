@@ -73,6 +73,10 @@ class Store(Protocol):
         """The chunks of those ids that exist, in the order asked."""
         ...
 
+    def chunks(self, documents: Sequence[str]) -> list[Chunk]:
+        """Every chunk of those documents, by document in the order asked, then by ordinal and id."""
+        ...
+
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """float32[D] of each of those chunks that has a vector in `space`."""
         ...
