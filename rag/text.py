@@ -1,0 +1,83 @@
+"""Small questions about text that several packages ask: where its sentences are, how it reads in one line."""
+
+import re
+from collections.abc import Iterator
+
+import sentencex
+
+# sentencex takes time quadratic in the sentences of one call, so it is given windows of this many characters.
+_WINDOW = 4000
+_BLOCK_END = re.compile(r"\n\s*\n|\n(?=[ \t]*(?:[-*+•>|]|\d{1,3}[.)]|#{1,6})[ \t])")
+_MARKER = re.compile(r"\s*(?:[-*+•>|]|\d{1,3}[.)]|#{1,6})[ \t]+(?=\S)")
+_NOT_ENCODABLE = re.compile(r"[\x00\ud800-\udfff]")
+_SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
+
+
+def sentences(text: str, language: str = "en") -> list[tuple[int, int]]:
+    """The sentences of `text` as spans in order: `text[start:end]`, without white space at either end.
+
+    Blank lines, list items, headings and table rows end a sentence too. Every character that is not white space
+    lies in exactly one span. Boundaries are those of the sentencex library for `language` (ISO 639-1, English rules
+    where it is unknown); a sentence beyond 2,000 characters may be cut at white space. Linear in the length.
+    """
+    readable = encodable(text)
+    spans = []
+    for start, end in _blocks(readable):
+        marker = _MARKER.match(readable, start, end)  # "2. Two" is one sentence, not "2." and "Two"
+        body = marker.end() if marker else start
+        for left, right in _block_sentences(readable, body, end, language):
+            left = start if left == body else left
+            piece = text[left:right]
+            stripped = piece.strip()
+            if stripped:
+                left += len(piece) - len(piece.lstrip())
+                spans.append((left, left + len(stripped)))
+    return spans
+
+
+def encodable(text: str) -> str:
+    """`text` with each NUL and lone surrogate, which UTF-8 and databases refuse, replaced by U+FFFD: same length."""
+    return _NOT_ENCODABLE.sub("�", text)
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """`text` in one line: runs of white space and control characters become one space.
+
+    Beyond `limit` characters (> 0) it is cut, between words where one ends in the second half, and ends with "…".
+    """
+    line = _SPACE_OR_CONTROL.sub(" ", text).strip()
+    if limit is None or len(line) <= limit:
+        return line
+    cut = line.rfind(" ", limit // 2, limit)
+    return line[: cut if cut > 0 else limit - 1].rstrip() + "…"
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int]]:
+    start = 0
+    for match in _BLOCK_END.finditer(text):
+        yield start, match.start()
+        start = match.end()
+    yield start, len(text)
+
+
+def _block_sentences(text: str, start: int, end: int, language: str) -> Iterator[tuple[int, int]]:
+    while start < end:
+        stop = min(start + _WINDOW, end)
+        found = sentencex.get_sentence_boundaries(language, text[start:stop])
+        spans = [(start + item["start_index"], start + item["end_index"]) for item in found]
+        if stop == end:
+            yield from spans
+            return
+        # The window's last sentence may go on behind it: the next window begins with that one.
+        if spans[-1][0] - start >= _WINDOW // 2:
+            stop = spans.pop()[0]
+        else:
+            stop = _last_space(text, spans[-1][0], stop)
+            spans[-1] = (spans[-1][0], stop)
+        yield from spans
+        start = stop
+
+
+def _last_space(text: str, start: int, stop: int) -> int:
+    """Just behind the last white space of the second half of `text[start:stop]`, or `stop` where there is none."""
+    return next((at for at in range(stop, (start + stop) // 2, -1) if text[at - 1].isspace()), stop)

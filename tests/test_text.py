@@ -1,0 +1,94 @@
+import random
+import time
+from itertools import pairwise
+
+import pytest
+
+from rag.text import encodable, one_line, sentences
+
+
+def cut(text: str, language: str = "en") -> list[str]:
+    return [text[start:end] for start, end in sentences(text, language)]
+
+
+def test_sentences_are_exact_spans_in_code_points() -> None:
+    text = "  Café 😀 Dr. Smith left. He said “naïve.”  Done!\n\nNew one"
+    assert cut(text) == ["Café 😀 Dr. Smith left.", "He said “naïve.”", "Done!", "New one"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", []),
+        (" \n\t ", []),
+        ("我喜欢它。你呢？好！", ["我喜欢它。", "你呢？", "好！"]),
+        ("यह अच्छा है। वह गया।", ["यह अच्छा है।", "वह गया।"]),
+        ("Title\n- one\n- two\n1. three", ["Title", "- one", "- two", "1. three"]),
+        ("soft\nwrapped line. Next", ["soft\nwrapped line.", "Next"]),
+        ("lone \ud800 half. NUL \x00 too.", ["lone \ud800 half.", "NUL \x00 too."]),
+    ],
+)
+def test_boundaries(text: str, expected: list[str]) -> None:
+    assert cut(text) == expected
+
+
+def test_an_unknown_language_is_cut_by_the_english_rules() -> None:
+    assert cut("One. Two.", "und") == ["One.", "Two."]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_nothing_is_lost_and_nothing_overlaps(seed: int) -> None:
+    dice = random.Random(seed)
+    alphabet = [
+        "word ",
+        "Dr. ",
+        "end. ",
+        "“Quote.” ",
+        "我们。",
+        "\n",
+        "\n\n",
+        "\n- ",
+        "é😀",
+        "  ",
+        "? ",
+        "(a. b) ",
+        "x" * 300,
+    ]
+    text = "".join(dice.choices(alphabet, k=dice.randrange(1, 900)))
+    spans = sentences(text)
+    assert "".join(cut(text)).replace(" ", "").replace("\n", "") == text.replace(" ", "").replace("\n", "")
+    assert all(start < end for start, end in spans)
+    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    assert all(piece == piece.strip() for piece in cut(text))
+
+
+@pytest.mark.parametrize("unit", ["a", "a. ", "我们。", "\n", "Dr. ", ".", "\n- x", " "])
+def test_a_megabyte_takes_linear_time(unit: str) -> None:
+    text = unit * (1_000_000 // len(unit))
+    started = time.perf_counter()
+    sentences(text)
+    assert time.perf_counter() - started < 20  # 0.01 to 2 s when idle; quadratic cutting takes minutes
+
+
+def test_a_sentence_across_windows_stays_whole() -> None:
+    long = "word " * 300 + "end."  # 1,504 characters: two fit a window, the third crosses its edge
+    assert cut(" ".join([long] * 7)) == [long] * 7
+
+
+def test_encodable_keeps_the_length() -> None:
+    assert encodable("a\x00b\ud800c😀") == "a�b�c😀"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        (" a\n\tb\x00c ", None, "a b c"),
+        ("short", 5, "short"),
+        ("alpha beta gamma", 12, "alpha beta…"),
+        ("abcdefghij", 5, "abcd…"),
+        ("", 5, ""),
+    ],
+)
+def test_one_line(text: str, limit: int | None, expected: str) -> None:
+    assert one_line(text, limit) == expected
+    assert limit is None or len(one_line(text, limit)) <= limit
