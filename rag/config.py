@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
     home: Path = Field(default_factory=default_home, description="folder that holds everything")
-    embedder: str = Field("starter", description="'starter' or a folder with a sentence-transformers model")
+    embedder: str = Field("starter", description="'starter', 'hashing' (no model, words only), or a model's folder")
     generator: str = Field("starter", description="'starter', 'none', or the path of a GGUF file")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where models run")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the embedder's weights")

@@ -1,0 +1,18 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+SERVE ?=
+PYTEST ?=
+
+.PHONY: help run test setup
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+run: ## set up, index the sample collection the first time, open the chat (options: SERVE="--port 7861")
+	@$(PYTHON) -m rag.bootstrap run $(SERVE)
+
+test: ## set up, then ruff, mypy and the tests (options: PYTEST="-k fuse")
+	@$(PYTHON) -m rag.bootstrap test $(PYTEST)
+
+setup: ## only set up .venv
+	@$(PYTHON) -m rag.bootstrap setup

@@ -1,0 +1,240 @@
+"""Adding files: scan, skip what is unchanged, read in other processes, embed in batches, write wholly or not at all.
+
+A document is written in three steps that survive being killed between any two of them: the catalogue notes it as
+pending, the store replaces its chunks in one commit, the catalogue makes it current. `rag.store.recover` tells from
+what the store holds which step was the last.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from rag.errors import UnreadableFile
+from rag.ingest.chunk import embedding_text
+from rag.ingest.parse import Parsed, ReadTask, parse_all
+from rag.ingest.scan import FoundFile, scan
+from rag.protocols import Embedder, Store
+from rag.records import AddReport, EmbeddedChunk, Failure, Progress, Vector
+from rag.store.catalogue import Catalogue
+
+WRITE_CHUNKS = 512  # a batch is written when it holds this many: about ten seconds of embedding on two cores
+EMBED_CHUNKS = 128  # progress is told after this many
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLimits:
+    """What reading one file may take: its size in MiB, its time in seconds; and how many processes read."""
+
+    max_file_mb: int
+    seconds: int
+    workers: int
+    chunk_tokens: int
+
+
+@dataclass
+class Tally:
+    """The report in the making."""
+
+    started: float = field(default_factory=time.monotonic)
+    added: list[str] = field(default_factory=list)
+    updated: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    vanished: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: list[Failure] = field(default_factory=list)
+    warnings: list[Failure] = field(default_factory=list)
+    chunks: int = 0
+
+    def report(self) -> AddReport:
+        return AddReport(
+            added=tuple(self.added),
+            updated=tuple(self.updated),
+            unchanged=tuple(self.unchanged),
+            removed=tuple(self.removed),
+            vanished=tuple(self.vanished),
+            skipped=tuple(self.skipped),
+            failed=tuple(self.failed),
+            warnings=tuple(self.warnings),
+            chunks=self.chunks,
+            seconds=time.monotonic() - self.started,
+        )
+
+
+class Indexer:
+    """One run of `add`. Use it once, holding the library's write lock."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        store: Callable[[], Store],
+        embedder: Embedder,
+        limits: ReadLimits,
+        on_progress: OnProgress | None = None,
+        stop: Event | None = None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._store = store
+        self._embedder = embedder
+        self._limits = limits
+        self._on_progress = on_progress
+        self._stop = stop or Event()
+        self._tally = Tally()
+        self._batch: list[Parsed] = []
+        self._sizes: dict[str, int] = {}  # bytes of each file to be read: what the time left is judged by
+        self._read = 0
+        self._bytes = 0
+
+    def run(self, paths: Sequence[Path | str], prune: bool = False) -> AddReport:
+        """Index files and folders; see `Library.add`."""
+        found = scan(paths)
+        self._tally.skipped += found.skipped
+        self._tally.failed += found.failed
+        self._forget_vanished(paths, {file.path for file in found.files}, prune)
+        self._index(self._changed(found.files))
+        self._catalogue.record_failures(self._tally.failed)
+        return self._tally.report()
+
+    def _changed(self, files: Sequence[FoundFile]) -> list[FoundFile]:
+        """The files whose content is not what is indexed; the others are tallied as unchanged."""
+        known = self._catalogue.states()
+        changed = []
+        for file in files:
+            if file.path in known and self._hash(file) == known[file.path][1]:
+                self._tally.unchanged.append(file.path)
+            else:
+                changed.append(file)
+        return changed
+
+    def _hash(self, file: FoundFile) -> str | None:
+        """None when it cannot be read: the reader will say why."""
+        try:
+            with Path(file.path).open("rb") as opened:
+                return hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    def _index(self, files: Sequence[FoundFile]) -> None:
+        self._sizes = {file.path: file.size for file in files}
+        tasks = [ReadTask(file.path, file.media_type) for file in files]
+        results = parse_all(
+            tasks,
+            tokenizer_file=self._embedder.tokenizer_file,
+            max_tokens=min(self._limits.chunk_tokens, self._embedder.max_tokens),
+            max_file_mb=self._limits.max_file_mb,
+            workers=self._limits.workers,
+            timeout=self._limits.seconds,
+        )
+        with closing(results):
+            for task, outcome in results:
+                if self._stop.is_set():
+                    break
+                self._take(task.path, outcome)
+        if self._batch:
+            self._write()
+
+    def _take(self, path: str, outcome: Parsed | UnreadableFile) -> None:
+        self._read += 1
+        self._bytes += self._sizes[path]
+        if isinstance(outcome, UnreadableFile):
+            self._tally.failed.append(Failure(path, outcome.reason))
+        else:
+            self._batch.append(outcome)
+        if sum(len(document.chunks) for document in _whole(self._batch)) >= WRITE_CHUNKS:
+            self._write()
+        self._tell(path)
+
+    def _write(self) -> None:
+        """Embed and write the batch: every document of it wholly, in one commit."""
+        documents = list(_whole(self._batch))
+        embedded = self._embedded(documents)
+        gone = self._lost_attachments(documents)
+        before = self._catalogue.states()
+        self._catalogue.begin([(parsed.document, len(parsed.chunks)) for parsed in documents], remove=gone)
+        self._store().replace_documents({**embedded, **dict.fromkeys(gone, ())})
+        self._catalogue.finish()
+        for parsed in documents:
+            path = parsed.document.path
+            (self._tally.updated if path in before else self._tally.added).append(path)
+            self._tally.warnings += [Failure(path, warning) for warning in parsed.document.warnings]
+            self._tally.failed += parsed.failed
+            self._tally.chunks += len(parsed.chunks)
+        self._batch = []
+
+    def _embedded(self, documents: Sequence[Parsed]) -> dict[str, list[EmbeddedChunk]]:
+        """The chunks of all documents, embedded together: many short notes fill one batch of the model."""
+        todo = [pair for parsed in documents for pair in zip(parsed.chunks, parsed.words, strict=True)]
+        embedded: dict[str, list[EmbeddedChunk]] = {parsed.document.id: [] for parsed in documents}
+        for start in range(0, len(todo), EMBED_CHUNKS):
+            part = todo[start : start + EMBED_CHUNKS]
+            rows = self._embedder.embed([embedding_text(chunk) for chunk, _ in part], "passage")
+            for (chunk, words), row in zip(part, rows, strict=True):
+                vector = Vector(self._embedder.space, row)
+                embedded[chunk.document_id].append(EmbeddedChunk(chunk, words, (vector,)))
+            self._tell(part[-1][0].path, start + len(part))
+        return embedded
+
+    def _lost_attachments(self, documents: Sequence[Parsed]) -> list[str]:
+        """Attachments that a changed mail no longer has: they go in the same commit as its new version."""
+        kept = {parsed.document.id for parsed in documents}
+        return [
+            child for parsed in documents for child in self._catalogue.children(parsed.document.id) if child not in kept
+        ]
+
+    def _forget_vanished(self, paths: Sequence[Path | str], found: set[str], prune: bool) -> None:
+        """Report indexed files that are gone from the folders given; with `prune`, remove them."""
+        roots = [Path(path).absolute() for path in paths]
+        gone = {
+            path: document
+            for path, (document, _) in self._catalogue.states().items()
+            if ATTACHED not in path and path not in found and _under(path, roots) and not Path(path).exists()
+        }
+        if prune:
+            for document in gone.values():
+                remove_documents(self._catalogue, self._store(), [document])
+            self._tally.removed += gone
+        else:
+            self._tally.vanished += gone
+
+    def _tell(self, path: str, embedded: int = 0) -> None:
+        if self._on_progress is None:
+            return
+        seconds = time.monotonic() - self._tally.started
+        left = sum(self._sizes.values()) - self._bytes
+        rate = self._bytes / seconds
+        self._on_progress(
+            Progress(
+                done=self._read,
+                total=len(self._sizes),
+                path=path,
+                chunks=self._tally.chunks + embedded,
+                seconds=seconds,
+                seconds_left=left / rate if rate else None,
+            )
+        )
+
+
+def remove_documents(catalogue: Catalogue, store: Store, ids: Sequence[str]) -> int:
+    """Remove documents with what was attached to them, all in one commit; how many went."""
+    gone = list(dict.fromkeys(found for document in ids for found in (document, *catalogue.children(document))))
+    catalogue.begin([], remove=gone)
+    store.replace_documents(dict.fromkeys(gone, ()))
+    catalogue.finish()
+    return len(gone)
+
+
+def _whole(batch: Sequence[Parsed]) -> Iterator[Parsed]:
+    """Each parsed file, then what was attached to it, at any depth."""
+    for parsed in batch:
+        yield parsed
+        yield from _whole(parsed.attachments)
+
+
+def _under(path: str, roots: Sequence[Path]) -> bool:
+    return any(Path(path).is_relative_to(root) for root in roots)

@@ -1,0 +1,81 @@
+"""Imports point one way (CONTRIBUTING.md draws it), and `import rag` is cheap."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = {"rag.records", "rag.errors", "rag.text", "rag.filters", "rag.protocols", "rag.config"}
+
+ADAPTERS = {"rag.ingest", "rag.embed", "rag.store", "rag.retrieve", "rag.answer", "rag.models"}
+
+# Each part -> what it may import of ours, itself left out.
+MAY_IMPORT = {
+    "rag.records": set(),
+    "rag.errors": set(),
+    "rag.text": set(),
+    "rag.filters": {"rag.records", "rag.errors"},
+    "rag.protocols": {"rag.records", "rag.errors", "rag.filters"},
+    "rag.config": {"rag.errors"},
+    "rag.ingest": SHARED,
+    "rag.embed": SHARED,
+    "rag.store": SHARED,
+    "rag.retrieve": SHARED,
+    "rag.answer": SHARED,
+    "rag.models": SHARED,
+    "rag.progress": {"rag.records"},
+    "rag.json_forms": {"rag.records"},
+    "rag.bootstrap": set(),
+    "rag.offline": set(),
+    "rag.indexing": SHARED | {"rag.ingest", "rag.store"},
+    "rag.library": SHARED | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer", "rag.indexing"},
+    "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.offline"},
+    "rag.cli": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.models", "ui"},
+    "ui": SHARED | {"rag.library"},
+    "eval": SHARED | ADAPTERS | {"rag.build", "rag.offline", "rag.progress"},
+}
+
+
+def part_of(module: str) -> str:
+    """`rag.ingest.chunk` -> `rag.ingest`; `rag.cli` -> `rag.cli`; `ui.app` -> `ui`."""
+    names = module.split(".")
+    return ".".join(names[:2]) if names[0] == "rag" else names[0]
+
+
+def imported(path: Path) -> set[str]:
+    """The modules of ours that a file imports, at its top or inside a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] in ("rag", "ui", "eval", "tests", "corpus")}
+
+
+def files() -> list[Path]:
+    return sorted(path for top in ("rag", "ui", "eval") for path in (ROOT / top).rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    part = part_of(module)
+    if part in ("rag",):
+        assert imported(path) == set()
+        return
+    wrong = {name for name in imported(path) if part_of(name) not in MAY_IMPORT[part] | {part}}
+    assert not wrong, f"{module} may not import {sorted(wrong)}"
+
+
+HEAVY = ("torch", "gradio", "lancedb", "llama_cpp", "transformers", "sentence_transformers", "weaviate")
+
+
+@pytest.mark.parametrize("statement", ["import rag", "import rag.records", "import rag.cli", "import rag.build"])
+def test_importing_loads_nothing_heavy(statement: str) -> None:
+    code = f"{statement}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
