@@ -1,0 +1,247 @@
+"""The default store: LanceDB, inside this process, in one folder.
+
+What LanceDB does, found by experiment with 0.40, and what is made of it here:
+
+- BM25 is what MemoryStore computes, to float32, once `maintain` has run. Until then, words written since count with
+  statistics a little out of date, and so do words of chunks that were removed. Both are found or gone at once.
+- `merge_insert` is one atomic commit, with a delete of what is not in the source as part of it. That delete reads
+  the whole table (0.6 s at 100,000 rows), so it is only asked for when a document leaves old chunks behind.
+- `optimize` rewrites the word index (3 s at 100,000 rows), so it runs after many changes, not after each.
+"""
+
+import errno
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from lancedb.index import FTS, IvfRq
+from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder
+from numpy.typing import NDArray
+
+from rag.errors import DiskFull, IndexMismatch, StoreError
+from rag.filters import Filter
+from rag.records import Chunk, EmbeddedChunk, Match
+from rag.store.checks import checked, checked_query, dimension, normal_words
+from rag.store.exact import best, cosines, kth_highest
+from rag.store.lance_rows import CHUNK_COLUMNS, column, matrix, schema, to_chunks, to_table, vector_field
+from rag.store.lance_sql import is_one_of, sql
+
+_LOG = logging.getLogger(__name__)
+
+_TABLE = "chunks"
+_WORDS_INDEX = "words_idx"
+# Words arrive analysed: they are split at white space and otherwise left alone, however long.
+_WORDS = FTS(
+    base_tokenizer="whitespace",
+    stem=False,
+    remove_stop_words=False,
+    lower_case=False,
+    ascii_folding=False,
+    max_token_length=None,
+    with_position=False,
+)
+
+INDEX_FROM = 50_000  # vectors; fewer are searched exactly in less time than an index is worth
+EXACT_BELOW = 40_000  # chunks that a filter leaves; an index misses neighbours under narrow filters
+_PROBES = 20  # partitions looked into at least; more until k are found
+_REFINE = 10  # candidates per hit whose exact distance is taken; without it distances are estimates
+
+_TIDY_ROWS, _TIDY_SHARE, _TIDY_WRITES = 5_000, 10, 20
+_KEEP_VERSIONS = timedelta(minutes=2)  # longer than any single read of another process
+_SLACK = 8  # rows fetched beyond k at first, to see whether a tie goes on there
+_TIE = 1e-5  # of the score: above float32's rounding, below any difference that matters
+
+
+class LanceStore:
+    """A Store in `folder` whose `spaces` map a name to the dimension of its vectors. Threads may share it."""
+
+    def __init__(self, folder: Path, spaces: Mapping[str, int]) -> None:
+        self._spaces = dict(spaces)
+        self._writing = threading.Lock()
+        self._changed_rows = self._writes = 0
+        self._removed = False  # since the word index was built: its statistics still count what is gone
+        with _translated(f"open the index in {str(folder)!r}"):
+            # Without an interval of zero another process's writes would never be seen.
+            database = lancedb.connect(folder, read_consistency_interval=timedelta(0))
+            if _TABLE in database.list_tables().tables:
+                self._table = database.open_table(_TABLE)
+            else:
+                self._table = database.create_table(_TABLE, schema=schema(self._spaces), exist_ok=True)
+            self._complete()
+
+    def replace_documents(self, documents: Mapping[str, Sequence[EmbeddedChunk]]) -> None:
+        embedded = checked(documents, self._spaces)
+        theirs = is_one_of("document_id", documents)
+        with self._writing, _translated("write to the index"):
+            old = set(self._rows(theirs, ["id"])["id"].to_pylist())
+            left_over = old - {e.chunk.id for e in embedded}
+            if embedded:
+                self._upsert(embedded, theirs if left_over else None)
+            elif old:
+                self._table.delete(theirs)
+            self._removed = self._removed or bool(old)
+            self._changed_rows += len(old) + len(embedded)
+            self._writes += 1
+            self._tidy_if_due()
+
+    def get(self, ids: Sequence[str]) -> list[Chunk]:
+        with _translated("read chunks"):
+            found = {chunk.id: chunk for chunk in to_chunks(self._rows(is_one_of("id", ids), CHUNK_COLUMNS))}
+        return [found[name] for name in ids if name in found]
+
+    def chunks(self, documents: Sequence[str]) -> list[Chunk]:
+        place = {document: i for i, document in enumerate(dict.fromkeys(documents))}
+        with _translated("read the chunks of documents"):
+            found = list(to_chunks(self._rows(is_one_of("document_id", place), CHUNK_COLUMNS)))
+        return sorted(found, key=lambda chunk: (place[chunk.document_id], chunk.ordinal, chunk.id))
+
+    def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        dimension(space, self._spaces)
+        with _translated("read vectors"):
+            rows = self._rows(f"{is_one_of('id', ids)} AND {column(space)} IS NOT NULL", ["id", column(space)])
+        return dict(zip(rows["id"].to_pylist(), matrix(rows, space), strict=True))
+
+    def search_vector(
+        self, space: str, vector: NDArray[np.float32], k: int, where: Filter | None = None
+    ) -> list[Match]:
+        query = checked_query(space, vector, self._spaces)
+
+        def nearest(limit: int) -> tuple[pa.Table, NDArray[np.float64]]:
+            any_search = self._table.search(query, vector_column_name=column(space), query_type="vector")
+            search = cast(LanceVectorQueryBuilder, any_search).distance_type("cosine")
+            if exactly:
+                search = search.bypass_vector_index()
+            else:  # a maximum of 0: as many partitions as it takes
+                search = search.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(_REFINE)
+            rows = _matching(search, where).limit(limit).select([*CHUNK_COLUMNS, column(space), "_distance"]).to_arrow()
+            return rows, cosines(matrix(rows, space), query)
+
+        with _translated("search by vector"):
+            exactly = self._is_small(where)
+            return self._top(nearest, k)
+
+    def search_words(self, words: str, k: int, where: Filter | None = None) -> list[Match]:
+        terms = normal_words(words)
+
+        def wordiest(limit: int) -> tuple[pa.Table, NDArray[np.float64]]:
+            search = self._table.search(terms, query_type="fts", fts_columns="words")
+            rows = _matching(search, where).limit(limit).select([*CHUNK_COLUMNS, "_score"]).to_arrow()
+            return rows, np.asarray(rows["_score"], np.float64)
+
+        with _translated("search by words"):
+            return self._top(wordiest, k) if terms else []
+
+    def count(self, where: Filter | None = None) -> int:
+        with _translated("count chunks"):
+            return int(self._table.count_rows(sql(where) if where is not None else None))
+
+    def versions(self) -> dict[str, tuple[str, int]]:
+        with _translated("list what is indexed"):
+            rows = self._rows("true", ["document_id", "version"])
+        groups = rows.group_by(["document_id", "version"]).aggregate([([], "count_all")]).to_pylist()
+        return {group["document_id"]: (group["version"], group["count_all"]) for group in groups}
+
+    def maintain(self) -> None:
+        with self._writing, _translated("tidy the index"):
+            self._tidy()
+
+    def close(self) -> None:
+        """Nothing to close: LanceDB holds no lock and no unwritten data between calls."""
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def _complete(self) -> None:
+        """Make what an earlier program or a crash left undone: a space's column, the index of words."""
+        fields = {field.name: field for field in self._table.schema}
+        for space, dim in self._spaces.items():
+            wanted = vector_field(space, dim)
+            if wanted.name not in fields:
+                self._table.add_columns(wanted)
+            elif fields[wanted.name].type.list_size != dim:
+                found = fields[wanted.name].type.list_size
+                raise IndexMismatch(
+                    f"the index holds vectors of {found} numbers in {space!r}, the embedder makes {dim}; "
+                    "use the embedder that wrote the index, or index the files again into another RAG_HOME"
+                )
+        if _WORDS_INDEX not in self._indexes():
+            self._table.create_index("words", config=_WORDS)
+
+    def _upsert(self, embedded: Sequence[EmbeddedChunk], delete_unless_given: str | None) -> None:
+        merge = self._table.merge_insert("id").use_index(False)  # an index on id would let two writers duplicate
+        merge = merge.when_matched_update_all().when_not_matched_insert_all()
+        if delete_unless_given is not None:
+            merge = merge.when_not_matched_by_source_delete(delete_unless_given)
+        # "null" lets absent vectors be null; it would also hide wrong ones, which `checked` has refused before.
+        merge.execute(to_table(embedded, self._spaces), on_bad_vectors="null")
+
+    def _tidy_if_due(self) -> None:
+        rows_due = max(_TIDY_ROWS, self._table.count_rows() // _TIDY_SHARE)
+        if self._changed_rows < rows_due and self._writes < _TIDY_WRITES:
+            return
+        try:
+            with _translated("tidy the index"):
+                self._tidy()
+        except StoreError:
+            # The write itself stands. The next write tries again, and `maintain` raises what it meets.
+            _LOG.warning("the index could not be tidied after a write; searches stay right but slow", exc_info=True)
+
+    def _tidy(self) -> None:
+        self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
+        if self._removed:
+            self._table.create_index("words", config=_WORDS, replace=True)
+        indexes = self._indexes()
+        for name in map(column, self._spaces):
+            if f"{name}_idx" not in indexes and self._table.count_rows(f"{name} IS NOT NULL") >= INDEX_FROM:
+                self._table.create_index(name, config=IvfRq(distance_type="cosine"))
+        self._changed_rows = self._writes = 0
+        self._removed = False
+
+    def _indexes(self) -> set[str]:
+        return {index.name for index in self._table.list_indices()}
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _rows(self, condition: str, columns: Sequence[str]) -> pa.Table:
+        return self._table.search().where(condition).select(list(columns)).limit(None).to_arrow()
+
+    def _is_small(self, where: Filter | None) -> bool:
+        if self._table.count_rows() < INDEX_FROM:
+            return True
+        return where is not None and self._table.count_rows(sql(where)) < EXACT_BELOW
+
+    def _top(self, fetch: Callable[[int], tuple[pa.Table, NDArray[np.float64]]], k: int) -> list[Match]:
+        """The k best of what `fetch(limit)` finds, asking for more while a tie at k may go on beyond the limit."""
+        total = self._table.count_rows()
+        if k <= 0 or not total:
+            return []
+        limit = min(k + _SLACK, total)
+        rows, scores = fetch(limit)
+        while len(scores) == limit < total and scores.min() > kth_highest(scores, k) - _TIE:
+            limit = min(4 * limit, total)
+            rows, scores = fetch(limit)
+        order = best(rows["id"].to_pylist(), scores, k)
+        chunks = to_chunks(rows.take(pa.array(order, pa.int64())))
+        return [Match(chunk, float(scores[i])) for chunk, i in zip(chunks, order, strict=True)]
+
+
+def _matching(search: LanceQueryBuilder, where: Filter | None) -> LanceQueryBuilder:
+    """Filtered before it is ranked: afterwards, too few would be left."""
+    return search if where is None else search.where(sql(where), prefilter=True)
+
+
+@contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """Turn what LanceDB and Arrow raise into our errors, at the edge."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError) as exc:
+        if getattr(exc, "errno", None) == errno.ENOSPC or "No space left" in str(exc):
+            raise DiskFull(f"cannot {doing}: the disk is full; make room and try again") from exc
+        raise StoreError(f"cannot {doing}: {exc}") from exc

@@ -1,0 +1,158 @@
+"""Everything in memory, everything exact: the oracle that other stores are compared with, and a store for tests.
+
+BM25 is Okapi's with Lucene's idf (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3;
+Lucene's BM25Similarity for the "1 +" that keeps idf positive), in the variant that LanceDB computes: the numerator
+keeps its factor k1 + 1, a chunk's length is its exact number of terms, statistics are those of the whole store
+whatever the filter, and a term that stands twice in the query counts twice.
+"""
+
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.filters import Filter
+from rag.records import Chunk, EmbeddedChunk, Match, rows
+from rag.store.checks import checked, checked_query, dimension
+from rag.store.exact import best, cosines, kth_highest
+from rag.store.matching import matches
+
+K1 = 1.2
+B = 0.75
+
+Postings = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]  # term -> chunk positions, times it stands there
+
+
+class MemoryStore:
+    """A Store whose `spaces` map a name to the dimension of its vectors. Readers see one immutable snapshot."""
+
+    def __init__(self, spaces: Mapping[str, int]) -> None:
+        self._spaces = dict(spaces)
+        self._snapshot = _Snapshot({}, self._spaces)
+        self._writing = threading.Lock()
+
+    def replace_documents(self, documents: Mapping[str, Sequence[EmbeddedChunk]]) -> None:
+        embedded = checked(documents, self._spaces)
+        with self._writing:
+            held = {name: e for name, e in self._snapshot.held.items() if e.chunk.document_id not in documents}
+            held.update((e.chunk.id, e) for e in embedded)
+            self._snapshot = _Snapshot(held, self._spaces)
+
+    def get(self, ids: Sequence[str]) -> list[Chunk]:
+        held = self._snapshot.held
+        return [held[name].chunk for name in ids if name in held]
+
+    def chunks(self, documents: Sequence[str]) -> list[Chunk]:
+        by_document = self._snapshot.by_document
+        return [chunk for document in dict.fromkeys(documents) for chunk in by_document.get(document, ())]
+
+    def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        dimension(space, self._spaces)
+        held = self._snapshot.held
+        return {name: v.values for name in ids if name in held for v in held[name].vectors if v.space == space}
+
+    def search_vector(
+        self, space: str, vector: NDArray[np.float32], k: int, where: Filter | None = None
+    ) -> list[Match]:
+        query = checked_query(space, vector, self._spaces)
+        return self._snapshot.nearest(space, query, k, where)
+
+    def search_words(self, words: str, k: int, where: Filter | None = None) -> list[Match]:
+        return self._snapshot.wordiest(words, k, where)
+
+    def count(self, where: Filter | None = None) -> int:
+        return int(self._snapshot.allowed(where).sum())
+
+    def versions(self) -> dict[str, tuple[str, int]]:
+        by_document = self._snapshot.by_document
+        return {document: (chunks[0].version, len(chunks)) for document, chunks in by_document.items()}
+
+    def maintain(self) -> None:
+        """Nothing to tidy."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class _Snapshot:
+    """What the store holds at one moment; its indexes are built when they are first asked for."""
+
+    def __init__(self, held: Mapping[str, EmbeddedChunk], spaces: Mapping[str, int]) -> None:
+        self.held = held
+        self._spaces = spaces
+
+    @cached_property
+    def embedded(self) -> list[EmbeddedChunk]:
+        """In the order of their ids, so that a stable sort by score breaks ties by id."""
+        return [self.held[name] for name in sorted(self.held)]
+
+    @cached_property
+    def by_document(self) -> dict[str, list[Chunk]]:
+        found: dict[str, list[Chunk]] = defaultdict(list)
+        for embedded in self.embedded:
+            found[embedded.chunk.document_id].append(embedded.chunk)
+        return {document: sorted(chunks, key=lambda chunk: chunk.ordinal) for document, chunks in found.items()}
+
+    @cached_property
+    def matrices(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """For each space the positions of the chunks that have a vector there, and float32[N, D] of them."""
+        found = {}
+        for space, dim in self._spaces.items():
+            pairs = [(i, v) for i, e in enumerate(self.embedded) for v in e.vectors if v.space == space]
+            matrix = rows([v for _, v in pairs]) if pairs else np.empty((0, dim), np.float32)
+            found[space] = (np.array([i for i, _ in pairs], np.int64), matrix)
+        return found
+
+    @cached_property
+    def lengths(self) -> NDArray[np.float64]:
+        return np.array([len(e.words.split()) for e in self.embedded], np.float64)
+
+    @cached_property
+    def postings(self) -> Postings:
+        found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for i, embedded in enumerate(self.embedded):
+            for term, times in Counter(embedded.words.split()).items():
+                found[term].append((i, times))
+        return {term: (np.array([i for i, _ in p]), np.array([n for _, n in p], float)) for term, p in found.items()}
+
+    def allowed(self, where: Filter | None) -> NDArray[np.bool_]:
+        """bool[N]: which chunks match."""
+        if where is None:
+            return np.ones(len(self.embedded), bool)
+        return np.array([matches(where, e.chunk) for e in self.embedded], bool)
+
+    def nearest(self, space: str, query: NDArray[np.float32], k: int, where: Filter | None) -> list[Match]:
+        if k <= 0:
+            return []
+        positions, matrix = self.matrices[space]
+        kept = self.allowed(where)[positions]
+        positions, matrix = positions[kept], matrix[kept]
+        rough = matrix @ query  # one fast product finds the candidates, whose exact cosines are then taken
+        near = np.flatnonzero(rough >= kth_highest(rough, k) - 1e-4 * float(np.linalg.norm(query)))
+        return self._matches(positions[near], cosines(matrix[near], query), k)
+
+    def wordiest(self, words: str, k: int, where: Filter | None) -> list[Match]:
+        scores = self._bm25(words)
+        scores[~self.allowed(where)] = 0.0
+        found = np.flatnonzero(scores > 0)
+        return self._matches(found, scores[found], k)
+
+    def _bm25(self, words: str) -> NDArray[np.float64]:
+        """float64[N]: sum over the query's terms of idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean))."""
+        total = len(self.embedded)
+        scores = np.zeros(total)
+        for term, repeats in Counter(words.split()).items():
+            if term not in self.postings:
+                continue
+            positions, times = self.postings[term]
+            idf = np.log(1 + (total - len(positions) + 0.5) / (len(positions) + 0.5))
+            norm = 1 - B + B * self.lengths[positions] / self.lengths.mean()
+            scores[positions] += repeats * idf * times * (K1 + 1) / (times + K1 * norm)
+        return scores
+
+    def _matches(self, positions: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[Match]:
+        chunks = [self.embedded[int(i)].chunk for i in positions]
+        return [Match(chunks[i], float(scores[i])) for i in best([chunk.id for chunk in chunks], scores, k)]
