@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import lxml.html
+import pathspec
 import pytest
 import yaml
 from pypdf import PdfReader
@@ -60,7 +61,7 @@ def mail_body(path: Path) -> str:
     assert body is not None
     text = body.get_content()
     if body.get_content_subtype() == "html":
-        return lxml.html.document_fromstring(text).text_content()
+        return str(lxml.html.document_fromstring(text).text_content())
     return "\n".join(line for line in text.splitlines() if not line.startswith(">"))
 
 
@@ -105,8 +106,15 @@ def test_the_collection_has_between_12000_and_20000_words() -> None:
 
 
 def test_every_item_is_listed_with_its_origin() -> None:
-    listed = re.findall(r"^\| `([^`]+)` \|", (CORPUS / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(r"^\| `([^`]+/[^`]+)` \|", (CORPUS / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(listed) == ITEMS
+
+
+def test_ragignore_leaves_the_items_and_nothing_else() -> None:
+    lines = (CORPUS / ".ragignore").read_text(encoding="utf-8").splitlines()
+    ignored = pathspec.GitIgnoreSpec.from_lines(lines)
+    files = (path.relative_to(CORPUS).as_posix() for path in CORPUS.rglob("*") if path.is_file())
+    assert sorted(file for file in files if not ignored.match_file(file)) == ITEMS
 
 
 def test_every_note_has_title_tags_and_date_and_its_links_lead_somewhere() -> None:
