@@ -22,7 +22,7 @@ import lancedb
 import numpy as np
 import pyarrow as pa
 from lancedb.index import FTS, IvfRq
-from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder
+from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder, MatchQuery
 from numpy.typing import NDArray
 
 from rag.errors import DiskFull, IndexMismatch, StoreError
@@ -131,7 +131,9 @@ class LanceStore:
         terms = normal_words(words)
 
         def wordiest(limit: int) -> tuple[pa.Table, NDArray[np.float64]]:
-            search = self._table.search(terms, query_type="fts", fts_columns="words")
+            # A bare string in quotation marks would be taken for a phrase. Its type hints miss the defaults.
+            query = MatchQuery(terms, "words")  # type: ignore[call-arg]
+            search = self._table.search(query, query_type="fts")
             rows = _matching(search, where).limit(limit).select([*CHUNK_COLUMNS, "_score"]).to_arrow()
             return rows, np.asarray(rows["_score"], np.float64)
 

@@ -2,8 +2,8 @@
 
 BM25 is Okapi's with Lucene's idf (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3;
 Lucene's BM25Similarity for the "1 +" that keeps idf positive), in the variant that LanceDB computes: the numerator
-keeps its factor k1 + 1, a chunk's length is its exact number of terms, statistics are those of the whole store
-whatever the filter, and a term that stands twice in the query counts twice.
+keeps its factor k1 + 1, a chunk's length is its exact number of terms, statistics are those of all chunks that have
+terms whatever the filter, and a term that stands twice in the query counts twice.
 """
 
 import threading
@@ -142,14 +142,14 @@ class _Snapshot:
 
     def _bm25(self, words: str) -> NDArray[np.float64]:
         """float64[N]: sum over the query's terms of idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean))."""
-        total = len(self.embedded)
-        scores = np.zeros(total)
+        total = np.count_nonzero(self.lengths)
+        scores = np.zeros(len(self.embedded))
         for term, repeats in Counter(words.split()).items():
             if term not in self.postings:
                 continue
             positions, times = self.postings[term]
             idf = np.log(1 + (total - len(positions) + 0.5) / (len(positions) + 0.5))
-            norm = 1 - B + B * self.lengths[positions] / self.lengths.mean()
+            norm = 1 - B + B * self.lengths[positions] * total / self.lengths.sum()
             scores[positions] += repeats * idf * times * (K1 + 1) / (times + K1 * norm)
         return scores
 
