@@ -173,7 +173,14 @@ class LanceStore:
                     "use the embedder that wrote the index, or index the files again into another RAG_HOME"
                 )
         if _WORDS_INDEX not in self._indexes():
+            self._index_words_once()
+
+    def _index_words_once(self) -> None:
+        try:
             self._table.create_index("words", config=_WORDS)
+        except RuntimeError:  # a commit conflict, where another process opens the same new index
+            if _WORDS_INDEX not in self._indexes():
+                raise
 
     def _upsert(self, embedded: Sequence[EmbeddedChunk], delete_unless_given: str | None) -> None:
         merge = self._table.merge_insert("id").use_index(False)  # an index on id would let two writers duplicate

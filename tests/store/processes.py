@@ -1,0 +1,98 @@
+"""What the tests of several processes run in them: real processes, really killed."""
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rag.records import Document, EmbeddedChunk
+from rag.store.catalogue import Catalogue
+from rag.store.lock import write_lock
+from tests.store.made import SPACES, embedded, written
+
+PATHS = tuple(f"/home/me/{number}.md" for number in range(40))
+
+
+@contextmanager
+def process(target: Callable[..., None], *args: Any) -> Iterator[tuple[BaseProcess, Connection]]:
+    """`target(connection, *args)` in a fresh process, killed at the end if it has not ended by then."""
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if context.get_start_method() == "forkserver":  # LanceDB itself does not survive a fork; what it imports does
+        context.set_forkserver_preload(["numpy", "pandas", "pyarrow.dataset", "pydantic", "lance_namespace"])
+    ours, theirs = context.Pipe()
+    child = context.Process(target=target, args=(theirs, *args), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        yield child, ours
+    finally:
+        child.kill()
+        child.join()
+        ours.close()
+
+
+def count_when_asked(connection: Connection, folder: Path) -> None:
+    """Open the store, then answer each message with what it holds at that moment."""
+    from rag.store.lance_store import LanceStore
+
+    store = LanceStore(folder, SPACES)
+    while True:
+        connection.send((store.count(), len(store.search_words("word", 10**6)), store.versions()))
+        connection.recv()
+
+
+def write_when_asked(connection: Connection, folder: Path, names: list[str]) -> None:
+    """Say when ready; when told to, open the store and write one document after the other, three chunks each."""
+    from rag.store.lance_store import LanceStore
+
+    connection.send("ready")
+    connection.recv()
+    store = LanceStore(folder, SPACES)
+    rng = np.random.default_rng(len(names))
+    for name in names:
+        vectors = rng.standard_normal((3, 16))
+        rows = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+        store.replace_documents({name: [embedded(name, i, words="word", vector=row) for i, row in enumerate(rows)]})
+    connection.send("done")
+
+
+def hold_lock(connection: Connection, home: Path) -> None:
+    with write_lock(home):
+        connection.send("held")
+        connection.recv()
+
+
+def change(number: int) -> tuple[dict[str, tuple[Document, list[EmbeddedChunk]]], set[str]]:
+    """The `number`-th change of the library that is killed again and again: what is written and what is removed."""
+    rng = np.random.default_rng(number)
+    chosen = [PATHS[i] for i in rng.permutation(len(PATHS))[:11]]
+    texts = {path: f"{path} as of change {number}. " * int(rng.integers(1, 30)) for path in chosen[:8]}
+    return {path: written(path, text, rng) for path, text in texts.items()}, set(chosen[8:])
+
+
+def change_without_end(connection: Connection, home: Path, number: int) -> None:
+    """Make change `number`, `number` + 1 and so on, telling after each step how far it is."""
+    from rag.store.lance_store import LanceStore
+
+    catalogue, store = Catalogue(home / "catalogue.sqlite"), LanceStore(home / "index", SPACES)
+    while True:
+        documents, removed = change(number)
+        known = {path: name for path, (name, _) in catalogue.states().items()}
+        gone = [known[path] for path in removed if path in known]
+        chunks = {document.id: chunks for document, chunks in documents.values()}
+        with write_lock(home):
+            catalogue.begin([(document, len(chunks[document.id])) for document, _ in documents.values()], gone)
+            connection.send((number, "begun"))
+            store.replace_documents({**chunks, **dict.fromkeys(gone, ())})
+            connection.send((number, "stored"))
+            catalogue.finish()
+            connection.send((number, "finished"))
+            if number % 3 == 0:
+                store.maintain()
+        number += 1
