@@ -131,6 +131,7 @@ class Generator(Protocol):
 
     name: str
     context_tokens: int
+    parameters: int  # weights of the model, 0 where unknown; very small models are prompted differently
     state: ModelState
 
     def load(self) -> None: ...

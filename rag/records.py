@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Modality = Literal["text", "image"]
 Kind = Literal["note", "text", "web", "pdf", "mail"]
-Finish = Literal["stop", "length", "stopped", "no_model"]
+Finish = Literal["stop", "length", "stopped", "no_model", "failed"]
 Role = Literal["system", "user", "assistant"]
 
 _CHUNK_NAMESPACE = uuid.UUID("6f2f9f52-7e5b-5b0a-9d6a-6c1d6f6e9c11")
@@ -216,7 +216,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A sentence that bears on the question: `Document.text[start:end]`, with its cosine to the question."""
+    """A sentence that bears on the question: `Document.text[start:end]`, and how much it does, in [-.5, 1]."""
 
     start: int
     end: int
@@ -253,6 +253,7 @@ class Citation:
     end: int
     quote: str
     supported: bool | None = None  # None: not checked
+    added: bool = False  # by us, for a sentence that the model left unmarked and whose source is clear
 
 
 @dataclass(frozen=True, slots=True)
