@@ -1,0 +1,83 @@
+"""The server: puts the page, the routes and the guard together, and runs them on this machine only."""
+
+import os
+import socket
+import threading
+import webbrowser
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from rich.console import Console
+
+from rag.errors import ConfigError
+from rag.library import Library
+from ui.blocks import build_blocks
+from ui.desk import Desk
+from ui.guard import Guard, check_host
+from ui.routes import make_routes
+
+_STYLE = '<link rel="stylesheet" href="/ui/style.css"><link rel="icon" href="/ui/icon.svg">'
+
+
+def build_app(library: Library) -> FastAPI:
+    """The whole application for one library. The models start loading when the server has started."""
+    uploads = library.settings.home / "uploads"
+    uploads.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when the page is mounted; uploads stay in our home
+    desk = Desk(library, uploads)
+    app = FastAPI(title="Commonplace", docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(make_routes(library, desk.pulse))
+    app.add_middleware(Guard)
+    app.router.add_event_handler("startup", desk.warm)
+    gr.mount_gradio_app(
+        app,
+        build_blocks(desk),
+        path="/",
+        footer_links=[],
+        run_history=False,
+        max_file_size=library.settings.max_file_mb * 2**20,
+        ssr_mode=False,
+        enable_monitoring=False,
+        pwa=False,
+        mcp_server=False,
+        theme=_theme(),
+        head=_STYLE,
+    )
+    return app
+
+
+def serve(library: Library, *, open_browser: bool = True) -> None:
+    """Serve the page until Ctrl-C, on the address and port of the settings.
+
+    Raises:
+        ConfigError: the address is not this machine's own, or the port is taken.
+    """
+    settings = library.settings
+    check_host(settings.host)
+    listening = _listen(settings.host, settings.port)
+    address = f"http://{settings.host}:{listening.getsockname()[1]}"
+    app = build_app(library)
+    Console(stderr=True).print(f"Commonplace is at [bold]{address}[/bold] (Ctrl-C ends it)")
+    if open_browser:
+        threading.Timer(0.5, webbrowser.open, [address]).start()
+    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise ConfigError(f"cannot listen on port {port}: {error.strerror}; choose another with --port") from error
+    listening.listen()
+    return listening
+
+
+def _theme() -> gr.themes.Base:
+    """Gradio's own parts in system fonts; it would otherwise ask for fonts from elsewhere."""
+    return gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])

@@ -1,0 +1,177 @@
+"""The page: which parts it has, and which handler answers which event with which parts.
+
+All events come from one invisible part, the bridge, to which `page.js` is tied; what a person sees and clicks is
+HTML made by the render functions, so that every word of it is escaped in one place.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from ui.controls import button, icon_button, search_field
+from ui.desk import Desk
+from ui.events import Events
+from ui.html import Html, tag
+from ui.icons import icon
+from ui.library import render_kinds
+from ui.search import render_results
+from ui.status import render_header
+from ui.welcome import drop_zone
+
+_EVENTS = (
+    "open",
+    "ask",
+    "stop",
+    "sources",
+    "find",
+    "rename",
+    "delete",
+    "table",
+    "adopt",
+    "reread",
+    "stop_job",
+    "dismiss",
+    "remove",
+    "search",
+    "refresh",
+)
+_LATEST = frozenset({"find", "table", "search", "refresh"})  # of several, only the last one matters
+
+
+def build_blocks(desk: Desk) -> gr.Blocks:
+    """The Gradio application for one desk."""
+    with gr.Blocks(title="Commonplace", analytics_enabled=False, fill_width=True, fill_height=True) as page:
+        _part("header", render_header())
+        status = _part("status")
+        chat = _chat()
+        library = _library()
+        results = _search()
+        with gr.Column(elem_id="place-models", elem_classes="place"):
+            models = _part("models")
+        bridge = _bridge()
+        conversations, thread, live, sources, jobs_here = chat
+        notice, jobs_there, failures, table = library
+        outputs: dict[str, list[gr.HTML]] = {
+            "open": [conversations, thread, live, sources],
+            "ask": [conversations, thread, live, sources],
+            "stop": [],
+            "sources": [sources],
+            "find": [conversations],
+            "rename": [conversations],
+            "delete": [conversations],
+            "table": [table, failures],
+            "adopt": [jobs_here, jobs_there],
+            "reread": [jobs_here, jobs_there],
+            "stop_job": [jobs_here, jobs_there],
+            "dismiss": [jobs_here, jobs_there],
+            "remove": [notice],
+            "search": [results],
+            "refresh": [status, jobs_here, jobs_there, models],
+        }
+        _wire(bridge, Events(desk), outputs)
+    result: gr.Blocks = page
+    return result
+
+
+def _part(name: str, value: Html | str = "") -> gr.HTML:
+    return gr.HTML(value, elem_id=name, apply_default_css=False, js_on_load=None)
+
+
+def _chat() -> tuple[gr.HTML, ...]:
+    with gr.Row(elem_id="place-chat", elem_classes="place"):
+        conversations = _part("conversations")
+        with gr.Column(elem_id="middle"):
+            with gr.Column(elem_id="reading"):
+                thread = _part("thread")
+                live = _part("live")
+            with gr.Column(elem_id="writing"):
+                jobs = _part("jobs-here")
+                _part("composer", _composer())
+        sources = _part("sources")
+    return conversations, thread, live, sources, jobs
+
+
+def _library() -> tuple[gr.HTML, ...]:
+    with gr.Column(elem_id="place-library", elem_classes="place"):
+        _part("library-head", tag("section", tag("h1", "Library"), drop_zone("library")))
+        jobs = _part("jobs-there")
+        failures = _part("failures")
+        _part("library-tools", _library_tools())
+        notice = _part("notice")
+        table = _part("table")
+    return notice, jobs, failures, table
+
+
+def _search() -> gr.HTML:
+    with gr.Column(elem_id="place-search", elem_classes="place"):
+        _part("search-tools", _search_tools())
+        return _part("results", render_results(None))
+
+
+def _bridge() -> gr.HTML:
+    names = ", ".join(f"'{name}'" for name in _EVENTS)
+    return gr.HTML(
+        "",
+        elem_id="bridge",
+        apply_default_css=False,
+        head='<script src="/ui/page.js"></script>',
+        js_on_load=f"commonplace.connect(trigger, upload, [{names}]);",
+    )
+
+
+def _wire(bridge: gr.HTML, events: Events, outputs: dict[str, list[gr.HTML]]) -> None:
+    for name in _EVENTS:
+        handler: Callable[..., Any] = getattr(events, name)
+        getattr(bridge, name)(
+            handler,
+            inputs=None,
+            outputs=outputs[name] or None,
+            show_progress="hidden",
+            trigger_mode="always_last" if name in _LATEST else "multiple",
+            concurrency_limit=None,
+            api_visibility="private",
+        )
+
+
+def _composer() -> Html:
+    return tag(
+        "form",
+        icon_button("clip", "Add files", "choose", look="round"),
+        tag("label", "Ask your library", for_="question", class_="unseen"),
+        tag(
+            "textarea",
+            id="question",
+            rows=1,
+            placeholder="Ask your library",
+            autocomplete="off",
+            aria_keyshortcuts="/",
+        ),
+        icon_button("stop", "Stop", "stop", look="round stop", hint="Stop (Esc)"),
+        tag("button", icon("send"), type="submit", class_="round send", aria_label="Ask", title="Ask (Enter)"),
+        class_="composer",
+    )
+
+
+def _library_tools() -> Html:
+    return tag(
+        "div",
+        search_field("filter", "Filter documents by title or path", "Filter by title or path"),
+        render_kinds("filter"),
+        button("Remove", "remove", drawing="bin"),
+        class_="tools",
+    )
+
+
+def _search_tools() -> Html:
+    return tag(
+        "section",
+        tag("h1", "Search"),
+        tag(
+            "form",
+            search_field("search", "Search your library", "Words, names, or a whole sentence", "find large"),
+            tag("button", icon("search"), tag("span", "Search"), type="submit", class_="primary"),
+            class_="search-form",
+        ),
+        render_kinds("search"),
+    )

@@ -1,0 +1,140 @@
+"""The conversation as HTML: the list at the left, the finished turns in the middle, the answer being written."""
+
+from collections.abc import Sequence
+
+from rag.records import Answer, Conversation, Turn
+from ui.controls import button, icon_button, problem, search_field
+from ui.html import Html, join, tag
+from ui.render import render_answer, render_words
+from ui.runs import Run
+from ui.words import count, day, milliseconds
+
+_TITLE = 60
+
+
+def title_from(question: str) -> str:
+    """The beginning of a question as the name of its conversation, cut at a word."""
+    line = " ".join(question.split())
+    if len(line) <= _TITLE:
+        return line or "Untitled"
+    return line[:_TITLE].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+
+
+# --- the list ----------------------------------------------------------------------------------------------------
+
+
+def render_conversations(conversations: Sequence[Conversation], current: str, *, searched: bool = False) -> Html:
+    """The left column. The search field keeps what is typed in it, because the page only replaces what differs."""
+    rows = [_row(conversation, current) for conversation in conversations]
+    nothing = "No conversation has these words." if searched else "Your conversations will be kept here."
+    return tag(
+        "nav",
+        button("New conversation", "new", drawing="plus", look="quiet"),
+        search_field("find", "Search conversations", "Search conversations"),
+        tag("ul", *rows) if rows else tag("p", nothing, class_="none"),
+        class_="conversations",
+        aria_label="Conversations",
+    )
+
+
+def _row(conversation: Conversation, current: str) -> Html:
+    here = conversation.id == current
+    names = {"conversation": conversation.id, "title": conversation.title}
+    return tag(
+        "li",
+        tag(
+            "a",
+            tag("span", conversation.title, class_="name"),
+            tag("span", day(conversation.updated), class_="when"),
+            href=f"#chat/{conversation.id}",
+            aria_current="page" if here else None,
+        ),
+        icon_button("pencil", f"Rename {conversation.title}", "rename", hint="Rename", **names),
+        icon_button("bin", f"Delete {conversation.title}", "delete", hint="Delete", **names),
+        class_="here" if here else None,
+    )
+
+
+# --- the turns ---------------------------------------------------------------------------------------------------
+
+
+def render_thread(conversation: Conversation, total: int) -> Html:
+    """All finished turns of a conversation; `total` is how many passages the library holds."""
+    turns = (_turn(number, turn, total) for number, turn in enumerate(conversation.turns))
+    return tag("section", *turns, class_="thread", aria_label="Conversation", data_conversation=conversation.id)
+
+
+def render_run(run: Run) -> Html:
+    """The turn being written, or the reason why it could not be."""
+    passages = {passage.number: passage for passage in run.passages}
+    body = _failure(run) if run.error else join([render_answer(run.text, passages), _waiting(run)])
+    return tag(
+        "article",
+        tag("h3", run.question, class_="question"),
+        tag("div", body, class_="answer", aria_busy="true" if run.live else "false"),
+        class_="turn live" if run.live else "turn failed",
+        data_question=run.question,
+        data_state=run.state,
+    )
+
+
+def _turn(number: int, turn: Turn, total: int) -> Html:
+    answer = turn.answer
+    passages = {passage.number: passage for passage in answer.passages}
+    print_line = tag("p", small_print(answer, total), class_="small-print")
+    return tag(
+        "article",
+        tag("h3", turn.question, class_="question"),
+        tag("div", render_answer(answer.text, passages), class_="answer calm" if answer.abstained else "answer"),
+        _stopped(answer),
+        tag("div", print_line, _actions(number, answer), class_="turn-foot"),
+        class_="turn",
+        data_turn=number,
+        data_question=turn.question,
+    )
+
+
+def _stopped(answer: Answer) -> Html | None:
+    words = {"stopped": "You stopped this answer here.", "length": "The answer reached its longest length here."}
+    return tag("p", words[answer.finish], class_="aside") if answer.finish in words else None
+
+
+def _actions(number: int, answer: Answer) -> Html:
+    many = count(len(answer.passages), "source")
+    return tag(
+        "div",
+        button("Copy", "copy", drawing="copy", look="quiet", text=answer.text),
+        button("Ask again", "retry", drawing="retry", look="quiet", turn=number),
+        button(many, "sources", drawing="library", look="quiet", turn=number) if answer.passages else None,
+        class_="actions",
+    )
+
+
+def _waiting(run: Run) -> Html | None:
+    if run.text:
+        return None
+    words = {
+        "waiting": "Waiting for the answer before this one…",
+        "searching": "Looking through your library…",
+        "writing": f"Reading {count(len(run.passages), 'passage')}…" if run.passages else "Thinking…",
+    }
+    return tag("p", words.get(run.state, ""), class_="waiting", role="status")
+
+
+def _failure(run: Run) -> Html:
+    again = button("Try again", "again", drawing="retry", text=run.question)
+    return join([render_words(run.text), problem(run.error or "", again)])
+
+
+def small_print(answer: Answer, total: int) -> str:
+    """`6 of 1,204 passages · found in 23 ms · first word 0.4 s · 38 tokens/s · SmolLM2-135M on CPU`."""
+    ms = answer.ms
+    facts = [f"{len(answer.passages):,} of {count(total, 'passage')}"]
+    if "search" in ms:
+        facts.append(f"found in {milliseconds(ms['search'])}")
+    if "first_token" in ms:
+        facts.append(f"first word {ms['first_token'] / 1000:.1f} s")
+    if answer.tokens and ms.get("generate"):
+        facts.append(f"{answer.tokens / ms['generate'] * 1000:.0f} tokens/s")
+    facts.append(answer.model or "no language model")
+    return " · ".join(facts)

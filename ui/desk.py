@@ -1,0 +1,74 @@
+"""What one running server keeps: the library, its jobs, the answers being written and how far the models are."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from rag.errors import RagError
+from rag.library import Library
+from rag.records import Conversation
+from ui.chat import title_from
+from ui.jobs import Job, Jobs
+from ui.pulse import Pulse
+from ui.runs import Run, Runs
+from ui.status import Warmth
+from ui.welcome import first_questions
+
+
+class Desk:
+    """Shared by all pages of this server; there is one person, who may have several windows open."""
+
+    def __init__(self, library: Library, uploads: Path) -> None:
+        self.library = library
+        self.uploads = uploads
+        self.pulse = Pulse()
+        self.jobs = Jobs(library, self.pulse)
+        self.runs = Runs(library, library.conversations, self.pulse)
+        self.warmth = Warmth()
+        self._questions: tuple[int, list[str]] = (-1, [])
+
+    def warm(self) -> None:
+        """Load the models in the background, so that the page is there before they are."""
+        threading.Thread(target=self._warm, name="warming", daemon=True).start()
+
+    def _warm(self) -> None:
+        with self.pulse:
+            try:
+                self.library.warm()
+                self.warmth = Warmth(loading=False)
+            except RagError as error:
+                self.warmth = Warmth(loading=False, error=str(error))
+            except Exception as error:  # noqa: BLE001  the page must say it: nobody reads the terminal
+                self.warmth = Warmth(loading=False, error=f"unexpected {type(error).__name__}: {error}")
+
+    def conversation(self, name: str) -> Conversation | None:
+        """The conversation of that id, or None when there is none (any more)."""
+        if not name:
+            return None
+        try:
+            return self.library.conversations.get(name)
+        except RagError:
+            return None
+
+    def ask(self, name: str, question: str) -> Run:
+        """Begin an answer in that conversation, or in a new one named after the question."""
+        conversation = self.conversation(name) or self.library.conversations.create(title_from(question))
+        return self.runs.start(conversation, question)
+
+    def adopt(self, files: Sequence[str]) -> Job | None:
+        """Queue files that the browser uploaded here; a path from anywhere else is not taken."""
+        root = self.uploads.resolve()
+        received = [path for path in files if Path(path).resolve().is_relative_to(root) and Path(path).is_file()]
+        return self.jobs.adopt(received) if received else None
+
+    def reread(self, path: str) -> Job | None:
+        """Queue a file again; only one that is listed as failed, so that no page can name any other."""
+        known = {failure.path for failure in self.library.failures()}
+        return self.jobs.add([path]) if path in known else None
+
+    def questions(self) -> list[str]:
+        """Three questions for the first screen, made again when the library has changed."""
+        documents = self.library.status().documents
+        if self._questions[0] != documents:
+            self._questions = (documents, first_questions(self.library))
+        return self._questions[1]

@@ -1,0 +1,207 @@
+"""What each event of the page does. Handlers take what the page sent and give HTML for the parts that change.
+
+A page sends names and words only; everything it names (a conversation, a document, a job) is looked up here.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any, cast, get_args
+
+import gradio as gr
+
+from rag.errors import RagError
+from rag.filters import In
+from rag.records import Kind
+from ui.chat import render_conversations, render_run, render_thread
+from ui.controls import problem
+from ui.desk import Desk
+from ui.html import Html, tag
+from ui.library import render_failures, render_jobs, render_table, sort_documents
+from ui.machine import machine_facts
+from ui.search import render_results
+from ui.sources import render_sources
+from ui.status import render_models, status_line
+from ui.welcome import render_welcome
+
+_FRAME = 0.08  # seconds between two pictures of an answer in the making
+_SEARCHED = 20
+_ALL = 1_000_000
+
+Chat = tuple[Any, Any, Any, Any]  # conversations, thread, live, sources
+Around = tuple[Any, Any, Any, Any]  # status, jobs beside the chat, jobs in the library, models
+
+
+class Events:
+    """The handlers for one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._views: dict[str, int] = {}
+
+    # --- chat ---
+
+    def open(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
+        """Show a conversation, and go on showing it while an answer is being written there."""
+        yield from self._follow(_word(event, "conversation"), request)
+
+    def ask(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
+        """Begin an answer and show it as it comes."""
+        question = _word(event, "question").strip()
+        if not question:
+            yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
+            return
+        run = self._desk.ask(_word(event, "conversation"), question)
+        yield from self._follow(run.conversation, request)
+
+    def stop(self, event: gr.EventData) -> None:
+        self._desk.runs.stop(_word(event, "conversation"))
+
+    def sources(self, event: gr.EventData) -> Html:
+        """The cards of an earlier answer."""
+        conversation = self._desk.conversation(_word(event, "conversation"))
+        number = _number(event, "turn")
+        if conversation is None or not 0 <= number < len(conversation.turns):
+            return render_sources(())
+        answer = conversation.turns[number].answer
+        return render_sources(answer.passages, (c.number for c in answer.citations))
+
+    def find(self, event: gr.EventData) -> Html:
+        """The conversations that hold the words looked for."""
+        return self._list(_word(event, "conversation"), _word(event, "find"))
+
+    def rename(self, event: gr.EventData) -> Html:
+        title = _word(event, "title").strip()
+        if title:
+            self._desk.library.conversations.rename(_word(event, "conversation"), title)
+        return self._list(_word(event, "current"), _word(event, "find"))
+
+    def delete(self, event: gr.EventData) -> Html:
+        conversation = _word(event, "conversation")
+        self._desk.runs.forget(conversation)
+        self._desk.library.conversations.delete(conversation)
+        return self._list(_word(event, "current"), _word(event, "find"))
+
+    def _follow(self, name: str, request: gr.Request) -> Iterator[Chat]:
+        """The conversation at once, then its answer in the making, until it is done or the page looks elsewhere."""
+        session = request.session_hash or ""
+        view = self._views[session] = self._views.get(session, 0) + 1
+        run = self._desk.runs.get(name)
+        yield self._whole(name)
+        shown = run
+        while run is not None and run.live and self._views[session] == view:
+            time.sleep(_FRAME)
+            run = self._desk.runs.get(name)
+            if run is not None and run is not shown:
+                same = shown is not None and shown.passages is run.passages
+                cards = gr.skip() if same else render_sources(run.passages)
+                yield gr.skip(), gr.skip(), render_run(run), cards
+                shown = run
+        if shown is not None and run is None and self._views[session] == view:
+            yield self._whole(name)
+
+    def _whole(self, name: str) -> Chat:
+        """Every part of the chat as it stands."""
+        desk = self._desk
+        status = desk.library.status()
+        conversation = desk.conversation(name)
+        run = desk.runs.get(name)
+        if conversation is None or (not conversation.turns and run is None):
+            welcome = render_welcome(status, desk.questions())
+            return self._list("", ""), welcome, Html(""), Html("")
+        last = conversation.turns[-1].answer if conversation.turns else None
+        if run is not None:
+            cards = render_sources(run.passages, searching=run.live)
+        elif last is not None:
+            cards = render_sources(last.passages, (c.number for c in last.citations))
+        live = render_run(run) if run is not None else Html("")
+        return self._list(name, ""), render_thread(conversation, status.chunks), live, cards
+
+    def _list(self, current: str, words: str) -> Html:
+        found = self._desk.library.conversations.list(words.strip())
+        return render_conversations(found, current, searched=bool(words.strip()))
+
+    # --- library ---
+
+    def table(self, event: gr.EventData) -> tuple[Html, Html]:
+        """The documents that the filter leaves, and the failures."""
+        library = self._desk.library
+        found = library.documents(_word(event, "text").strip(), _kinds(event))
+        column, down = _word(event, "column") or "title", bool(_value(event, "down"))
+        rows = _ALL if _value(event, "all") else 200
+        table = render_table(
+            sort_documents(found, column, down=down), library.status().documents, column, down=down, rows=rows
+        )
+        return table, render_failures(library.failures())
+
+    def adopt(self, event: gr.EventData) -> tuple[Html, Html]:
+        """Queue files that were dropped, pasted or chosen."""
+        files = _value(event, "files")
+        self._desk.adopt([path for path in files if isinstance(path, str)] if isinstance(files, list) else [])
+        return self._jobs()
+
+    def reread(self, event: gr.EventData) -> tuple[Html, Html]:
+        self._desk.reread(_word(event, "path"))
+        return self._jobs()
+
+    def stop_job(self, event: gr.EventData) -> tuple[Html, Html]:
+        self._desk.jobs.stop(_number(event, "job"))
+        return self._jobs()
+
+    def dismiss(self, event: gr.EventData) -> tuple[Html, Html]:
+        self._desk.jobs.dismiss(_number(event, "job"))
+        return self._jobs()
+
+    def remove(self, event: gr.EventData) -> Html:
+        """Take documents out of the library; what came of it is said beside the table."""
+        ids = _value(event, "ids")
+        try:
+            removed = self._desk.library.remove([str(one) for one in ids] if isinstance(ids, list) else [])
+        except RagError as error:
+            return problem(str(error))
+        self._desk.pulse.touch()
+        return tag("p", f"Removed {removed:,}. The files themselves were not touched.", class_="notice", role="status")
+
+    def _jobs(self) -> tuple[Html, Html]:
+        jobs = self._desk.jobs.all()
+        return render_jobs(jobs[:3]), render_jobs(jobs)
+
+    # --- search, and what surrounds everything ---
+
+    def search(self, event: gr.EventData) -> Html:
+        words = _word(event, "text").strip()
+        if not words:
+            return render_results(None)
+        kinds = _kinds(event)
+        try:
+            result = self._desk.library.search(words, k=_SEARCHED, where=In("kind", kinds) if kinds else None)
+        except RagError as error:
+            return problem(str(error))
+        return render_results(result)
+
+    def refresh(self, _: gr.EventData) -> Around:
+        """The status line, the jobs and the models, after something changed."""
+        desk = self._desk
+        status = desk.library.status()
+        line = tag("p", status_line(status, desk.warmth), class_="status", role="status")
+        return line, *self._jobs(), render_models(status, desk.warmth, machine_facts())
+
+
+def _value(event: gr.EventData, name: str) -> object:
+    data = event._data
+    return data.get(name) if isinstance(data, dict) else None
+
+
+def _word(event: gr.EventData, name: str) -> str:
+    value = _value(event, name)
+    return value if isinstance(value, str) else ""
+
+
+def _number(event: gr.EventData, name: str) -> int:
+    value = _value(event, name)
+    return value if isinstance(value, int) else -1
+
+
+def _kinds(event: gr.EventData) -> tuple[Kind, ...]:
+    value = _value(event, "kinds")
+    known = get_args(Kind)
+    return tuple(cast(Kind, kind) for kind in value if kind in known) if isinstance(value, list) else ()

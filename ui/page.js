@@ -1,0 +1,475 @@
+// What the page does by itself: places, keys, drops, dialogs. Every word it shows from the library comes from the
+// server as escaped HTML; here text is only ever set as text.
+"use strict";
+
+(() => {
+  const SLACK = 96; // pixels from the end of a conversation that still count as being at its end
+  const state = {
+    conversation: "",
+    place: "chat",
+    picked: new Set(),
+    library: { text: "", kinds: new Set(), column: "title", down: false, all: false },
+    search: { text: "", kinds: new Set() },
+    find: "",
+    pulse: -1,
+    lit: null,
+    attached: true, // the reader follows the end of the conversation
+  };
+  let send = () => {};
+  let upload = null;
+
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // --- talking to the server -------------------------------------------------------------------------------------
+
+  function connect(trigger, uploader, names) {
+    const known = new Set(names);
+    send = (name, data = {}) => known.has(name) && trigger(name, data);
+    upload = uploader;
+    window.addEventListener("hashchange", route);
+    watch();
+    route();
+    beat();
+    document.body.dataset.ready = "true";
+  }
+
+  async function beat() {
+    if (!document.hidden) {
+      try {
+        const pulse = await (await fetch("/pulse")).json();
+        if (pulse.version !== state.pulse) {
+          state.pulse = pulse.version;
+          send("refresh");
+          if (state.place === "library") loadTable();
+        }
+        document.body.classList.remove("away");
+        setTimeout(beat, pulse.busy ? 500 : 2000);
+        return;
+      } catch {
+        document.body.classList.add("away");
+      }
+    }
+    setTimeout(beat, 2000);
+  }
+
+  const kindsOf = (view) => [...view.kinds];
+  const loadTable = () => {
+    const { text, column, down, all } = state.library;
+    send("table", { text, column, down, all, kinds: kindsOf(state.library) });
+  };
+  const loadResults = () => send("search", { text: state.search.text, kinds: kindsOf(state.search) });
+  const loadList = () => send("find", { find: state.find, conversation: state.conversation });
+
+  // --- places ----------------------------------------------------------------------------------------------------
+
+  function route() {
+    const [place, conversation] = location.hash.slice(1).split("/");
+    state.place = ["chat", "library", "search", "models"].includes(place) ? place : "chat";
+    document.body.dataset.place = state.place;
+    document.body.classList.remove("list-open");
+    for (const link of $$(".places a")) {
+      if (link.dataset.place === state.place) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    if (state.place === "chat") {
+      state.conversation = conversation || "";
+      state.attached = true;
+      send("open", { conversation: state.conversation });
+    }
+    if (state.place === "library") loadTable();
+    if (state.place === "search") $("[data-field=search]")?.focus();
+  }
+
+  function go(hash) {
+    if (location.hash === hash) route();
+    else location.hash = hash;
+  }
+
+  // --- after the server has redrawn something ----------------------------------------------------------------------
+
+  function watch() {
+    let due = 0;
+    const redrawn = () => {
+      due = 0;
+      onThread();
+      onTable();
+    };
+    const soon = () => (due ||= setTimeout(redrawn, 16));
+    new MutationObserver(soon).observe($(".gradio-container"), { childList: true, subtree: true, characterData: true });
+    document.addEventListener("scroll", () => (state.attached = below() < SLACK), { passive: true, capture: true });
+    redrawn();
+  }
+
+  const narrow = () => matchMedia("(max-width: 900px)").matches;
+  const lastTurn = () => $("#live .turn") || $$("#thread .turn").pop();
+
+  // How far the end of the conversation is below what can be seen. In narrow windows the sources come after it.
+  function below() {
+    const reading = $("#reading");
+    const turn = lastTurn();
+    if (!reading || !turn) return 0;
+    if (!narrow()) return reading.scrollHeight - reading.clientHeight - reading.scrollTop;
+    return turn.getBoundingClientRect().bottom - $("#writing").getBoundingClientRect().top;
+  }
+
+  function follow() {
+    if (!state.attached || below() <= 0) return;
+    if (narrow()) window.scrollBy(0, below());
+    else $("#reading").scrollTop += below();
+  }
+
+  function onThread() {
+    const live = $("#live .turn");
+    const busy = Boolean(live && live.dataset.state !== "failed");
+    document.body.classList.toggle("busy", busy);
+    const shown = $("#thread .thread, #thread .welcome");
+    const conversation = shown?.dataset.conversation || "";
+    if (conversation && !state.conversation && state.place === "chat") {
+      state.conversation = conversation;
+      history.replaceState(null, "", `#chat/${conversation}`);
+    }
+    document.body.classList.toggle("welcoming", Boolean($("#thread .welcome")));
+    if (state.place === "chat") follow();
+  }
+
+  function onTable() {
+    const ids = $$("#table [data-pick]");
+    for (const box of ids) if (box.dataset.pick !== "all") box.checked = state.picked.has(box.dataset.pick);
+    const rows = ids.filter((box) => box.dataset.pick !== "all");
+    const all = $("#table [data-pick=all]");
+    if (all) all.checked = rows.length > 0 && rows.every((box) => box.checked);
+    showPicked();
+  }
+
+  function showPicked() {
+    const button = $("[data-do=remove]");
+    if (!button) return;
+    const number = state.picked.size;
+    button.disabled = number === 0;
+    button.querySelector("span").textContent = number ? `Remove ${number}` : "Remove";
+  }
+
+  // --- asking ----------------------------------------------------------------------------------------------------
+
+  function ask(question) {
+    if (!question.trim() || document.body.classList.contains("busy")) return;
+    state.attached = true;
+    const field = $("#question");
+    field.value = "";
+    grow(field);
+    if (state.place !== "chat") go("#chat");
+    send("ask", { conversation: state.conversation, question });
+  }
+
+  function grow(field) {
+    field.style.height = "auto";
+    field.style.height = `${Math.min(field.scrollHeight, 200)}px`;
+  }
+
+  function lastQuestion() {
+    const turns = $$("#thread .turn, #live .turn");
+    return turns.length ? turns[turns.length - 1].dataset.question : "";
+  }
+
+  // --- files -----------------------------------------------------------------------------------------------------
+
+  const chooser = document.createElement("input");
+  chooser.type = "file";
+  chooser.multiple = true;
+  chooser.hidden = true;
+  chooser.setAttribute("aria-label", "Files to add");
+  chooser.addEventListener("change", () => {
+    take([...chooser.files]);
+    chooser.value = "";
+  });
+
+  async function take(files) {
+    if (!files.length || !upload) return;
+    announce(`Receiving ${files.length === 1 ? files[0].name : `${files.length} files`}…`);
+    const paths = [];
+    for (const file of files) {
+      try {
+        paths.push((await upload(file)).path);
+      } catch (error) {
+        announce(`${file.name} could not be received: it may be larger than the limit in the settings.`, true);
+      }
+    }
+    if (paths.length) send("adopt", { files: paths });
+    if (paths.length === files.length) announce("");
+  }
+
+  const hasFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
+
+  // --- saying something ------------------------------------------------------------------------------------------
+
+  const notice = document.createElement("div");
+  notice.id = "announcer";
+  notice.setAttribute("role", "status");
+  notice.setAttribute("aria-live", "polite");
+  let fading = 0;
+
+  function announce(words, stays = false) {
+    notice.textContent = words;
+    notice.hidden = !words;
+    clearTimeout(fading);
+    if (words && !stays) fading = setTimeout(() => announce(""), 6000);
+  }
+
+  // A small question in a dialog: `field` null asks yes or no, else for a line of text. Gives null when refused.
+  function inquire(title, words, confirm, field = null) {
+    const dialog = document.createElement("dialog");
+    dialog.className = "inquiry";
+    const form = document.createElement("form");
+    form.method = "dialog";
+    const heading = document.createElement("h2");
+    heading.textContent = title;
+    heading.id = "inquiry-title";
+    dialog.setAttribute("aria-labelledby", heading.id);
+    form.append(heading);
+    if (words) form.append(Object.assign(document.createElement("p"), { textContent: words }));
+    const input = document.createElement("input");
+    if (field !== null) {
+      Object.assign(input, { type: "text", value: field, maxLength: 200 });
+      input.setAttribute("aria-labelledby", heading.id);
+      form.append(input);
+    }
+    const buttons = Object.assign(document.createElement("div"), { className: "buttons" });
+    const cancel = Object.assign(document.createElement("button"), { type: "button", textContent: "Cancel", className: "plain" });
+    const accept = Object.assign(document.createElement("button"), { type: "submit", value: "yes", textContent: confirm });
+    accept.className = field === null ? "primary danger" : "primary";
+    buttons.append(cancel, accept);
+    form.append(buttons);
+    dialog.append(form);
+    document.body.append(dialog);
+    cancel.addEventListener("click", () => dialog.close("no"));
+    return new Promise((resolve) => {
+      dialog.addEventListener("close", () => {
+        dialog.remove();
+        resolve(dialog.returnValue === "yes" ? input.value || true : null);
+      });
+      dialog.showModal();
+      (field === null ? cancel : input).focus();
+      if (field !== null) input.select();
+    });
+  }
+
+  // --- sources ---------------------------------------------------------------------------------------------------
+
+  const drawer = document.createElement("dialog");
+  drawer.className = "drawer";
+  drawer.setAttribute("aria-label", "Source");
+
+  function openSource(address) {
+    const frame = document.createElement("iframe");
+    frame.src = address;
+    frame.title = "Source";
+    const close = Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "Close" });
+    close.addEventListener("click", () => drawer.close());
+    const apart = Object.assign(document.createElement("a"), {
+      href: address, target: "_blank", rel: "noopener", className: "plain", textContent: "Open in its own tab",
+    });
+    const bar = Object.assign(document.createElement("div"), { className: "drawer-bar" });
+    bar.append(apart, close);
+    drawer.replaceChildren(bar, frame);
+    frame.addEventListener("load", () =>
+      frame.contentDocument?.addEventListener("keydown", (event) => event.key === "Escape" && drawer.close()),
+    );
+    if (!drawer.open) drawer.showModal();
+    close.focus();
+  }
+
+  function light(number, on) {
+    for (const card of $$("#sources .card")) card.classList.toggle("lit", on && card.dataset.number === number);
+    if (on) $("#sources .card.lit")?.scrollIntoView({ block: "nearest" });
+  }
+
+  function step(by) {
+    const titles = $$("#sources .card .title");
+    if (!titles.length) return;
+    const here = titles.indexOf(document.activeElement);
+    const next = here < 0 ? (by > 0 ? 0 : titles.length - 1) : Math.min(Math.max(here + by, 0), titles.length - 1);
+    titles[next].focus();
+    light(titles[next].closest(".card").dataset.number, true);
+  }
+
+  // --- what buttons do ---------------------------------------------------------------------------------------------
+
+  const actions = {
+    new: () => {
+      go("#chat");
+      $("#question").focus();
+    },
+    list: () => document.body.classList.toggle(narrow() ? "list-open" : "list-shut"),
+    ask: (el) => ask(el.dataset.text),
+    again: (el) => ask(el.dataset.text),
+    retry: (el) => ask(el.closest(".turn").dataset.question),
+    stop: () => send("stop", { conversation: state.conversation }),
+    sources: (el) => {
+      send("sources", { conversation: state.conversation, turn: Number(el.dataset.turn) });
+      if (narrow()) $("#sources").scrollIntoView();
+    },
+    copy: async (el) => {
+      await navigator.clipboard.writeText(el.dataset.text);
+      announce("Copied.");
+    },
+    rename: async (el) => {
+      const title = await inquire("Rename the conversation", "", "Rename", el.dataset.title);
+      const { conversation } = el.dataset;
+      if (title) send("rename", { conversation, title, current: state.conversation, find: state.find });
+    },
+    delete: async (el) => {
+      const { conversation, title } = el.dataset;
+      const sure = await inquire("Delete this conversation?", `“${title}” and its answers go. Your documents stay.`, "Delete");
+      if (!sure) return;
+      const current = conversation === state.conversation ? "" : state.conversation;
+      send("delete", { conversation, current, find: state.find });
+      if (conversation === state.conversation) go("#chat");
+    },
+    choose: () => chooser.click(),
+    "stop-job": (el) => send("stop_job", { job: Number(el.dataset.job) }),
+    dismiss: (el) => send("dismiss", { job: Number(el.dataset.job) }),
+    reread: (el) => send("reread", { path: el.dataset.path }),
+    sort: (el) => {
+      const view = state.library;
+      view.down = view.column === el.dataset.column ? !view.down : false;
+      view.column = el.dataset.column;
+      loadTable();
+    },
+    more: () => {
+      state.library.all = true;
+      loadTable();
+    },
+    kind: (el) => {
+      const view = el.dataset.field === "search" ? state.search : state.library;
+      const { kind } = el.dataset;
+      const on = !view.kinds.has(kind);
+      if (on) view.kinds.add(kind);
+      else view.kinds.delete(kind);
+      el.setAttribute("aria-pressed", String(on));
+      if (view === state.search) loadResults();
+      else loadTable();
+    },
+    remove: async () => {
+      const ids = [...state.picked];
+      const what = ids.length === 1 ? "this document" : `these ${ids.length} documents`;
+      const words = "They leave the index, with what was attached to them. The files on your disk are not touched.";
+      if (!(await inquire(`Remove ${what}?`, words, "Remove"))) return;
+      state.picked.clear();
+      showPicked();
+      send("remove", { ids });
+    },
+  };
+
+  // --- events of the document --------------------------------------------------------------------------------------
+
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-open]");
+    if (link && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
+      event.preventDefault();
+      openSource(link.getAttribute("href"));
+      return;
+    }
+    const here = event.target.closest(".conversations a, .places a, a.brand");
+    if (here && here.getAttribute("href") === location.hash) route();
+    const button = event.target.closest("[data-do]");
+    if (button && !button.disabled) actions[button.dataset.do]?.(button);
+    if (event.target === drawer) drawer.close();
+  });
+
+  document.addEventListener("submit", (event) => {
+    if (event.target.matches(".composer")) {
+      event.preventDefault();
+      ask($("#question").value);
+    } else if (event.target.matches(".search-form")) {
+      event.preventDefault();
+      loadResults();
+    }
+  });
+
+  let typing = 0;
+  document.addEventListener("input", (event) => {
+    const field = event.target;
+    if (field.id === "question") grow(field);
+    const loads = { find: loadList, filter: loadTable, search: loadResults };
+    const load = loads[field.dataset?.field];
+    if (!load) return;
+    if (field.dataset.field === "find") state.find = field.value;
+    if (field.dataset.field === "filter") state.library.text = field.value;
+    if (field.dataset.field === "search") state.search.text = field.value;
+    clearTimeout(typing);
+    typing = setTimeout(load, field.dataset.field === "search" ? 350 : 60);
+  });
+
+  document.addEventListener("change", (event) => {
+    const { pick } = event.target.dataset || {};
+    if (!pick) return;
+    const chosen = pick === "all" ? $$("#table [data-pick]").filter((box) => box.dataset.pick !== "all") : [event.target];
+    for (const box of chosen) {
+      box.checked = event.target.checked;
+      if (box.checked) state.picked.add(box.dataset.pick);
+      else state.picked.delete(box.dataset.pick);
+    }
+    onTable();
+  });
+
+  for (const [enter, on] of [["mouseover", true], ["mouseout", false], ["focusin", true], ["focusout", false]]) {
+    document.addEventListener(enter, (event) => {
+      const chip = event.target.closest?.(".cite");
+      if (chip) light(chip.dataset.number, on);
+    });
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (document.querySelector("dialog[open]")) return;
+    const field = $("#question");
+    const writing = event.target.matches("input, textarea");
+    if (event.key === "Escape") {
+      if (document.body.classList.contains("busy")) actions.stop();
+      document.body.classList.remove("list-open");
+    } else if (event.target === field) {
+      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+        event.preventDefault();
+        ask(field.value);
+      } else if (event.key === "ArrowUp" && !field.value) {
+        event.preventDefault();
+        field.value = lastQuestion();
+        grow(field);
+      }
+    } else if (!writing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      if (event.key === "/") {
+        event.preventDefault();
+        (state.place === "search" ? $("[data-field=search]") : state.place === "library" ? $("[data-field=filter]") : field).focus();
+      } else if (event.key === "j") step(1);
+      else if (event.key === "k") step(-1);
+    }
+  });
+
+  document.addEventListener("paste", (event) => {
+    const files = [...(event.clipboardData?.files || [])];
+    if (files.length) {
+      event.preventDefault();
+      take(files);
+    }
+  });
+
+  let inside = 0;
+  document.addEventListener("dragenter", (event) => {
+    if (hasFiles(event) && ++inside) document.body.classList.add("dropping");
+  });
+  document.addEventListener("dragleave", (event) => {
+    if (hasFiles(event) && --inside <= 0) document.body.classList.remove("dropping");
+  });
+  document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    inside = 0;
+    document.body.classList.remove("dropping");
+    take([...event.dataTransfer.files]);
+  });
+
+  notice.hidden = true;
+  document.body.append(chooser, notice, drawer);
+  window.commonplace = { connect };
+})();

@@ -1,0 +1,83 @@
+"""What is served beside the application itself: sources, originals, the pulse, the style and the script."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
+
+from rag.errors import DocumentNotFound, RagError
+from rag.library import Library
+from ui.links import is_document_id
+from ui.pulse import Pulse
+from ui.source_page import render_problem, render_source
+
+_HERE = Path(__file__).parent
+_ASSETS = {"style.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+_PAGE_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self'"
+)
+_FILE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'self'"
+_PDF_POLICY = "frame-ancestors 'self'"  # a sandbox would stop the browser's own viewer, which is isolated already
+_NOT_FOUND = "It is not in the library any more, or it never was."
+
+
+def make_routes(library: Library, pulse: Pulse) -> APIRouter:
+    """The routes for one library. Documents are asked for by id; no route takes a path."""
+    routes = APIRouter()
+
+    @routes.get("/source/{document}")
+    def source(document: str, start: int | None = Query(None), end: int | None = Query(None)) -> Response:
+        if not is_document_id(document):
+            return _problem("No such document", _NOT_FOUND, 404)
+        try:
+            found = library.document(document)
+            attachments = [info for info in library.documents() if info.parent == document]
+        except DocumentNotFound:
+            return _problem("No such document", _NOT_FOUND, 404)
+        return HTMLResponse(render_source(found, attachments, start, end), headers=_policy(_PAGE_POLICY))
+
+    @routes.get("/original/{document}")
+    def original(document: str) -> Response:
+        if not is_document_id(document):
+            return _problem("No such document", _NOT_FOUND, 404)
+        try:
+            found = library.original(document)
+        except DocumentNotFound:
+            return _problem("No such document", _NOT_FOUND, 404)
+        except (RagError, OSError) as error:
+            return _problem("The original cannot be opened", str(error), 404)
+        return _original(found.name, found.media_type, found.data)
+
+    @routes.get("/pulse")
+    def beat() -> Response:
+        return JSONResponse({"version": pulse.version, "busy": pulse.busy})
+
+    @routes.get("/ui/{name}")
+    def asset(name: str) -> Response:
+        if name not in _ASSETS:
+            return Response(status_code=404)
+        return FileResponse(_HERE / name, media_type=_ASSETS[name], headers={"Cache-Control": "no-cache"})
+
+    return routes
+
+
+def _original(name: str, media_type: str, data: bytes) -> Response:
+    """The bytes of a file, shown by the browser only where that cannot run anything of the file's own."""
+    if media_type == "application/pdf":
+        kind, place, policy = media_type, "inline", _PDF_POLICY
+    elif media_type in ("text/plain", "text/markdown"):
+        kind, place, policy = "text/plain; charset=utf-8", "inline", _FILE_POLICY
+    else:
+        kind, place, policy = "application/octet-stream", "attachment", _FILE_POLICY
+    disposition = f"{place}; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"
+    return Response(data, media_type=kind, headers={"Content-Disposition": disposition, **_policy(policy)})
+
+
+def _problem(title: str, words: str, status: int) -> Response:
+    return HTMLResponse(render_problem(title, words), status_code=status, headers=_policy(_PAGE_POLICY))
+
+
+def _policy(policy: str) -> dict[str, str]:
+    return {"Content-Security-Policy": policy}

@@ -1,0 +1,129 @@
+"""Answers in the making, kept on the server: a page may leave and come back while the model writes.
+
+One answer is written at a time, because there is one model; others wait their turn.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from rag.errors import RagError
+from rag.filters import Filter
+from rag.records import AnswerEvent, Conversation, Delta, Done, Message, Passage, Retrieved, SearchResult, Turn
+from ui.pulse import Pulse
+
+State = Literal["waiting", "searching", "writing", "failed"]
+
+
+class Answerer(Protocol):
+    """The call of the library that writes an answer."""
+
+    def ask(
+        self,
+        question: str,
+        *,
+        history: Sequence[Message] = (),
+        where: Filter | None = None,
+        stop: threading.Event | None = None,
+    ) -> Iterator[AnswerEvent]: ...
+
+
+class TurnKeeper(Protocol):
+    """Where finished answers go."""
+
+    def append(self, conversation: str, turn: Turn) -> object: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An answer that is not finished, or that failed, in one conversation."""
+
+    conversation: str
+    question: str
+    state: State = "waiting"
+    text: str = ""
+    result: SearchResult | None = None
+    passages: tuple[Passage, ...] = ()
+    error: str | None = None
+    stop: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+
+    @property
+    def live(self) -> bool:
+        return self.state != "failed"
+
+
+class Runs:
+    """At most one run per conversation. A finished one is kept as a turn and forgotten here."""
+
+    def __init__(self, library: Answerer, conversations: TurnKeeper, pulse: Pulse) -> None:
+        self._library = library
+        self._conversations = conversations
+        self._pulse = pulse
+        self._runs: dict[str, Run] = {}
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    def get(self, conversation: str) -> Run | None:
+        with self._lock:
+            return self._runs.get(conversation)
+
+    def start(self, conversation: Conversation, question: str) -> Run:
+        """Begin an answer in the background; while one is being written there, that one is returned instead."""
+        with self._lock:
+            current = self._runs.get(conversation.id)
+            if current is not None and current.live:
+                return current
+            run = self._runs[conversation.id] = Run(conversation.id, question)
+        arguments = (run, history(conversation))
+        threading.Thread(target=self._write, args=arguments, name="answering", daemon=True).start()
+        return run
+
+    def stop(self, conversation: str) -> None:
+        """Ask the model to stop; what it has written stays."""
+        run = self.get(conversation)
+        if run is not None:
+            run.stop.set()
+
+    def forget(self, conversation: str) -> None:
+        """Drop a failed run, or one whose conversation is gone."""
+        self.stop(conversation)
+        with self._lock:
+            self._runs.pop(conversation, None)
+
+    def _write(self, run: Run, past: tuple[Message, ...]) -> None:
+        with self._pulse, self._turn:
+            run = replace(run, state="searching")
+            self._set(run)
+            try:
+                for event in self._library.ask(run.question, history=past, stop=run.stop):
+                    run = self._advance(run, event)
+            except RagError as error:
+                self._set(replace(run, state="failed", error=str(error)))
+            except Exception as error:  # noqa: BLE001  it must be seen on the screen, not only in a log
+                self._set(replace(run, state="failed", error=f"unexpected {type(error).__name__}: {error}"))
+
+    def _advance(self, run: Run, event: AnswerEvent) -> Run:
+        match event:
+            case Retrieved(result, passages):
+                run = replace(run, state="writing", result=result, passages=passages)
+            case Delta(text):
+                run = replace(run, text=run.text + text)
+            case Done(answer):
+                self._conversations.append(run.conversation, Turn(run.question, answer))
+                with self._lock:
+                    self._runs.pop(run.conversation, None)
+                return run
+        self._set(run)
+        return run
+
+    def _set(self, run: Run) -> None:
+        with self._lock:
+            if run.conversation in self._runs:  # it is not when the conversation was deleted meanwhile
+                self._runs[run.conversation] = run
+
+
+def history(conversation: Conversation) -> tuple[Message, ...]:
+    """What was said before, oldest first; how much of it fits is for the library to say."""
+    said = ((Message("user", turn.question), Message("assistant", turn.answer.text)) for turn in conversation.turns)
+    return tuple(message for pair in said for message in pair)

@@ -1,0 +1,118 @@
+"""The cards beside an answer: what was found, why, and the sentences that bear on the question."""
+
+from collections.abc import Iterable, Sequence
+
+from rag.records import Chunk, Evidence, FoundBy, Hit, Passage
+from ui.html import Html, escape, join, tag
+from ui.icons import icon, kind_icon
+from ui.links import original_address, source_address
+from ui.words import file_name, folder, ordinal
+
+_LEAD = 90  # characters shown before the best sentence, so that it is read in its context
+_RETRIEVERS = {"text": "meaning", "bm25": "words", "image": "picture"}
+
+
+def render_sources(passages: Sequence[Passage], cited: Iterable[int] = (), *, searching: bool = False) -> Html:
+    """The column of cards, numbered as in the answer; cards that the answer cites are marked."""
+    if not passages:
+        words = "Looking through your library…" if searching else "The sources of an answer appear here."
+        return tag("aside", tag("p", words, class_="none"), class_="sources", aria_label="Sources", data_empty=True)
+    numbers = set(cited)
+    cards = (card(passage, cited=passage.number in numbers) for passage in passages)
+    return tag(
+        "aside",
+        tag("h2", "Sources"),
+        tag("ol", *cards, class_="cards"),
+        class_="sources",
+        aria_label="Sources of the answer",
+    )
+
+
+def card(passage: Passage, *, cited: bool) -> Html:
+    """One source: number, kind, title, place, the passage with its evidence marked, and who found it."""
+    chunk = passage.hit.chunk
+    return tag(
+        "li",
+        tag(
+            "div",
+            tag("span", passage.number, class_="number", aria_hidden="true"),
+            kind_icon(chunk.kind),
+            _title(passage),
+            class_="card-head",
+        ),
+        place(chunk),
+        tag("blockquote", excerpt(passage.text, passage.start, passage.evidence)),
+        tag("div", found_by(passage.hit), _original(chunk), class_="chips"),
+        None
+        if passage.in_prompt
+        else tag("p", "Shown to you, but there was no room for it in the prompt.", class_="aside"),
+        class_="card cited" if cited else "card",
+        data_number=passage.number,
+    )
+
+
+def place(chunk: Chunk) -> Html:
+    """Folder, file, page and headings, each only where it says something."""
+    parts = [f"{folder(chunk.path)}/{file_name(chunk.path)}"]
+    if chunk.page is not None:
+        parts.append(f"p. {chunk.page}")
+    parts += [heading for heading in chunk.headings if heading != chunk.title]
+    return tag("p", join((tag("span", part) for part in parts), " "), class_="where", title=chunk.path)
+
+
+def found_by(hit: Hit) -> Html:
+    """`meaning 1st`, `words 3rd`: each retriever's rank, with its score for those who point at it."""
+    ranks = {found.retriever: found for found in hit.found_by}
+    names = dict.fromkeys(["text", "bm25", *ranks])
+    return join(_found_chip(_RETRIEVERS.get(name, name), ranks.get(name)) for name in names)
+
+
+def _found_chip(label: str, found: FoundBy | None) -> Html:
+    if found is None:
+        return tag("span", f"{label} –", class_="chip faint", title=f"not found by {label}")
+    return tag("span", f"{label} {ordinal(found.rank)}", class_="chip", title=f"score {found.score:.3f}")
+
+
+def excerpt(text: str, start: int, evidence: Sequence[Evidence]) -> Html:
+    """`text`, which begins at `start` of its document, from a little before its best sentence, all evidence marked."""
+    spans = sorted((e.start - start, e.end - start) for e in evidence)
+    spans = [(max(a, 0), min(b, len(text))) for a, b in spans if b > 0 and a < len(text)]
+    best = max(evidence, key=lambda e: e.score, default=None)
+    begin = _word_start(text, best.start - start - _LEAD) if best else 0
+    return join(["… " if begin else "", mark(text, spans, begin)])
+
+
+def mark(text: str, spans: Iterable[tuple[int, int]], begin: int = 0) -> Html:
+    """`text[begin:]` escaped, with the sorted spans in `<mark>`."""
+    parts: list[Html] = []
+    at = begin
+    for start, end in spans:
+        if end <= at:
+            continue
+        parts += [escape(text[at : max(start, at)]), tag("mark", text[max(start, at) : end])]
+        at = end
+    return join([*parts, escape(text[at:])])
+
+
+def _word_start(text: str, at: int) -> int:
+    """The beginning of the word at or after `at`."""
+    if at <= 0:
+        return 0
+    space = text.find(" ", at)
+    return at if space < 0 else space + 1
+
+
+def _title(passage: Passage) -> Html:
+    return tag(
+        "a",
+        passage.hit.chunk.title,
+        class_="title",
+        href=source_address(passage),
+        data_open=True,
+        aria_label=f"Source {passage.number}: {passage.hit.chunk.title}",
+    )
+
+
+def _original(chunk: Chunk) -> Html:
+    address = original_address(chunk.document_id, chunk.page)
+    return tag("a", icon("open"), "original", class_="original", href=address, target="_blank", rel="noopener")

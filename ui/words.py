@@ -1,0 +1,61 @@
+"""Numbers, times and names as people write them."""
+
+from datetime import datetime
+from pathlib import PurePath
+
+from rag.records import ModelState
+
+_ORDINALS = {1: "st", 2: "nd", 3: "rd"}
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 document`, `1,204 documents`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    suffix = "th" if number % 100 in (11, 12, 13) else _ORDINALS.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def duration(seconds: float) -> str:
+    """`a moment`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 1:
+        return "a moment"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def milliseconds(ms: float) -> str:
+    """`23 ms`, `1.4 s`: what a person can tell apart."""
+    return f"{ms:.0f} ms" if ms < 950 else f"{ms / 1000:.1f} s"
+
+
+def day(date: datetime | None) -> str:
+    """`3 Mar 2024`, or nothing."""
+    return f"{date.day} {date:%b %Y}" if date else ""
+
+
+def folder(path: str) -> str:
+    """The last two folders above a file: enough to know it by, short enough for a table."""
+    return "/".join(PurePath(path.replace("\\", "/")).parent.parts[-2:]).lstrip("/") or "/"
+
+
+def file_name(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def model_name(state: ModelState) -> str:
+    """`SmolLM2-135M on CPU`: the short name of a model and where it runs."""
+    return f"{short_model(state.name)} on {state.device.upper()}"
+
+
+def short_model(name: str) -> str:
+    """The name without the folder, the ending and what everyone appends to names of models."""
+    short = file_name(name).removesuffix(".gguf").removeprefix("all-")
+    return short.split("-Instruct")[0]
