@@ -68,11 +68,17 @@ def analyse_query(text: str, languages: Iterable[str]) -> str:
 
 def detect_language(text: str) -> str:
     """The language of `text` as ISO 639-1, "und" when the text is too short or too unclear to tell."""
+    code, confidence = language_and_confidence(text)
+    return code if confidence >= _LEAST_CONFIDENCE and len(code) == 2 else UNKNOWN
+
+
+def language_and_confidence(text: str) -> tuple[str, float]:
+    """The likeliest language of `text` and its probability in [0, 1]; "und" and 0 with too few letters to tell."""
     sample = _sample(text)
     if sum(map(str.isalpha, sample)) < _LEAST_LETTERS:
-        return UNKNOWN
+        return UNKNOWN, 0.0
     code, confidence = _identifier().classify(sample)
-    return str(code) if confidence >= _LEAST_CONFIDENCE and len(code) == 2 else UNKNOWN
+    return str(code), float(confidence)
 
 
 def _words(text: str) -> Iterator[str]:
