@@ -1,0 +1,81 @@
+"""The conversation: titles, turns, small print, and the answer in the making."""
+
+from dataclasses import replace
+
+from rag.records import Answer, Conversation, Turn
+from tests.ui.fakes import NOW, make_document, make_passage
+from ui.chat import render_conversations, render_run, render_thread, small_print, title_from
+from ui.runs import Run
+
+PASSAGES = tuple(make_passage(make_document("/n/a.md", "Twelve jars."), n) for n in (1, 2))
+ANSWER = Answer(
+    question="How many jars?",
+    text="Twelve [1].",
+    citations=(),
+    passages=PASSAGES,
+    finish="stop",
+    model="SmolLM2 on CPU",
+    tokens=19,
+    ms={"search": 23.4, "first_token": 400.0, "generate": 500.0},
+)
+
+
+def kept(answer: Answer, question: str = "How many jars?") -> Conversation:
+    return Conversation("c" * 32, "Jars", NOW, NOW, (Turn(question, answer),))
+
+
+def test_small_print_is_one_line_of_facts() -> None:
+    # 19 tokens in half a second are 38 a second
+    assert small_print(ANSWER, 1204) == (
+        "2 of 1,204 passages · found in 23 ms · first word 0.4 s · 38 tokens/s · SmolLM2 on CPU"
+    )
+
+
+def test_small_print_without_a_model_says_so() -> None:
+    assert small_print(replace(ANSWER, model=None, tokens=0, ms={}), 1) == "2 of 1 passage · no language model"
+
+
+def test_a_title_is_the_beginning_of_the_question() -> None:
+    assert title_from("  What\nis this? ") == "What is this?"
+    assert title_from("") == "Untitled"
+    long = title_from("where " * 40)
+    assert len(long) <= 61
+    assert long.endswith("where…")
+
+
+def test_a_turn_shows_question_answer_and_actions() -> None:
+    made = render_thread(kept(ANSWER, "a <b>?"), 10)
+    assert '<h3 class="question">a &lt;b&gt;?</h3>' in made
+    assert 'data-text="Twelve [1]."' in made
+    assert "2 sources" in made
+
+
+def test_an_answer_that_was_stopped_says_so() -> None:
+    assert "You stopped this answer here." in render_thread(kept(replace(ANSWER, finish="stopped")), 10)
+    assert "You stopped" not in render_thread(kept(ANSWER), 10)
+
+
+def test_nothing_found_is_a_calm_answer() -> None:
+    made = render_thread(kept(replace(ANSWER, text="Nothing in your library answers this.", abstained=True)), 10)
+    assert 'class="answer calm"' in made
+    assert "problem" not in made
+
+
+def test_a_run_says_what_it_waits_for() -> None:
+    assert "Looking through your library" in render_run(Run("c", "q", state="searching"))
+    assert "Reading 2 passages" in render_run(Run("c", "q", state="writing", passages=PASSAGES))
+    assert "Twelve" in render_run(Run("c", "q", state="writing", text="Twelve", passages=PASSAGES))
+
+
+def test_a_failed_run_keeps_its_words_and_offers_a_retry() -> None:
+    made = render_run(Run("c", "q <", state="failed", text="Half an", error="the model < failed"))
+    assert "Half an" in made
+    assert "the model &lt; failed" in made
+    assert 'data-do="again"' in made
+    assert 'data-text="q &lt;"' in made
+
+
+def test_the_list_marks_where_one_is() -> None:
+    made = render_conversations([kept(ANSWER), replace(kept(ANSWER), id="d" * 32)], "d" * 32)
+    assert made.count('aria-current="page"') == 1
+    assert "No conversation has these words." in render_conversations([], "", searched=True)

@@ -1,0 +1,41 @@
+"""Search results: the words of the query are marked, and the list says what to do when it is empty."""
+
+from rag.records import SearchResult
+from tests.ui.fakes import FakeLibrary
+from ui.search import render_results, snippet, word_spans
+
+
+def test_whole_words_whatever_their_case() -> None:
+    assert word_spans("The Queen, queens and QUEEN", "queen") == [(4, 9), (22, 27)]
+
+
+def test_short_words_are_not_marked() -> None:
+    assert word_spans("to be or not to be", "to be") == []
+
+
+def test_a_snippet_begins_near_the_first_word() -> None:
+    text = "padding " * 50 + "the swarm left " + "padding " * 100
+    made = snippet(text, "swarm")
+    assert made.startswith("… ")
+    assert made.endswith(" …")
+    assert "<mark>swarm</mark>" in made
+    assert len(made) < 520
+
+
+def test_hostile_passages_are_escaped_inside_and_outside_of_marks() -> None:
+    assert snippet("<b>swarm</b>", "swarm") == "&lt;b&gt;<mark>swarm</mark>&lt;/b&gt;"
+
+
+def test_a_query_of_a_hundred_thousand_characters() -> None:
+    assert word_spans("word and more", "word " * 20_000) == [(0, 4)]
+
+
+def test_results_say_why_they_are_here(library: FakeLibrary) -> None:
+    made = render_results(library.search("When does the queen leave?"))
+    assert "1 passage in 3 ms" in made
+    assert "words 1st" in made
+
+
+def test_nothing_found_and_nothing_asked() -> None:
+    assert "Nothing in your library matches" in render_results(SearchResult("x", (), {}))
+    assert "Nothing is sent anywhere" in render_results(None)
