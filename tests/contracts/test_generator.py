@@ -1,0 +1,103 @@
+"""What every Generator promises, on the scripted one and on llama.cpp with the real starter model."""
+
+import threading
+
+import pytest
+
+from rag.answer.llama import LlamaGenerator
+from rag.errors import PromptTooLong
+from rag.models import starter
+from rag.protocols import Generator
+from rag.records import Message
+from tests.fakes import ScriptedGenerator
+
+COUNT = [Message("system", "You are brief."), Message("user", "Count from one to ten in words.")]
+FRANCE = [Message("user", "Name a river in France and one in Germany.")]
+CONTEXT = 512
+
+
+@pytest.fixture(scope="module", params=["scripted", pytest.param("llama", marks=pytest.mark.model)])
+def generator(request: pytest.FixtureRequest) -> Generator:
+    if request.param == "scripted":
+        return ScriptedGenerator(
+            lambda messages: f"You said: {messages[-1].text} And so it is.", context_tokens=CONTEXT
+        )
+    return LlamaGenerator(starter.generator_file(), context_tokens=CONTEXT, gpu_layers=0)
+
+
+def reply(generator: Generator, messages: list[Message], max_tokens: int = 12, stop: tuple[str, ...] = ()) -> str:
+    return "".join(generator.stream(messages, max_tokens=max_tokens, stop=stop))
+
+
+def test_is_a_generator(generator: Generator) -> None:
+    assert isinstance(generator, Generator)
+    assert generator.context_tokens == CONTEXT
+    assert generator.parameters >= 0
+
+
+def test_loading_twice_is_loading_once(generator: Generator) -> None:
+    generator.load()
+    generator.load()
+    assert generator.state.loaded
+    assert generator.state.role == "generator"
+
+
+def test_the_reply_has_at_most_max_tokens(generator: Generator) -> None:
+    assert 0 < generator.count_tokens(reply(generator, COUNT, max_tokens=3)) <= 3
+    assert reply(generator, COUNT, max_tokens=12).startswith(reply(generator, COUNT, max_tokens=3))
+
+
+def test_pieces_come_one_by_one(generator: Generator) -> None:
+    assert len(list(generator.stream(COUNT, max_tokens=8))) > 1
+
+
+def test_the_same_messages_give_the_same_text_whatever_was_asked_between(generator: Generator) -> None:
+    first = reply(generator, COUNT)
+    other = reply(generator, FRANCE)
+    assert other != first
+    assert reply(generator, COUNT) == first
+    assert reply(generator, COUNT) == first
+
+
+def test_closing_early_leaves_it_ready(generator: Generator) -> None:
+    whole = reply(generator, COUNT)
+    pieces = generator.stream(COUNT, max_tokens=12)
+    first = next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert whole.startswith(first)
+    assert reply(generator, COUNT) == whole
+
+
+def test_it_stops_before_a_stop_string(generator: Generator) -> None:
+    whole = reply(generator, COUNT)
+    middle = whole[len(whole) // 2 :][:3]
+    assert reply(generator, COUNT, stop=(middle, "never written")) == whole[: whole.index(middle)]
+    assert reply(generator, COUNT, stop=("", "never written")) == whole
+
+
+def test_what_does_not_fit_is_refused_and_leaves_it_ready(generator: Generator) -> None:
+    with pytest.raises(PromptTooLong):
+        reply(generator, [Message("user", "word " * CONTEXT)])
+    with pytest.raises(PromptTooLong):
+        reply(generator, COUNT, max_tokens=CONTEXT)
+    assert reply(generator, COUNT)
+
+
+def test_counts_tokens(generator: Generator) -> None:
+    assert generator.count_tokens("") == 0
+    assert 0 < generator.count_tokens("one two") < generator.count_tokens("one two three four five six")
+
+
+def test_requests_from_several_threads_queue(generator: Generator) -> None:
+    alone = [reply(generator, COUNT), reply(generator, FRANCE)]
+    found: dict[int, str] = {}
+
+    def ask(i: int) -> None:
+        found[i] = reply(generator, [COUNT, FRANCE][i % 2])
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    assert [found[i] for i in range(4)] == alone * 2

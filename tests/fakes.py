@@ -1,0 +1,57 @@
+"""Working stand-ins for what is slow or random: they keep the same contracts (tests/contracts/) as the real things."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from rag.errors import GenerationError, PromptTooLong
+from rag.records import Message, ModelState
+
+Reply = Callable[[Sequence[Message]], str]
+
+
+class ScriptedGenerator:
+    """A Generator that says what it is told to; a token is a word with the space before it.
+
+    Args:
+        reply: the text of every reply, or a function of the messages.
+        parameters: a number below 700 million makes it be prompted as a very small model.
+        fails_after: raise GenerationError after that many pieces.
+    """
+
+    name = "scripted"
+    state = ModelState("generator", "scripted", "cpu", "fp32", "no model: it says what the test wrote", loaded=True)
+
+    def __init__(
+        self, reply: str | Reply, *, context_tokens: int = 4096, parameters: int = 0, fails_after: int | None = None
+    ) -> None:
+        self.context_tokens = context_tokens
+        self.parameters = parameters
+        self.asked: list[tuple[Message, ...]] = []
+        self._reply: Reply = reply if callable(reply) else lambda _: reply
+        self._fails_after = fails_after
+        self._lock = threading.Lock()
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def stream(
+        self, messages: Sequence[Message], *, max_tokens: int, stop: Sequence[str] = (), seed: int = 0
+    ) -> Iterator[str]:
+        with self._lock:
+            if sum(self.count_tokens(message.text) for message in messages) + max_tokens > self.context_tokens:
+                raise PromptTooLong("the messages do not fit the scripted context")
+            self.asked.append(tuple(messages))
+            text = self._reply(messages)
+            end = min((at for at in map(text.find, filter(None, stop)) if at >= 0), default=len(text))
+            for i, piece in enumerate(_words(text[:end])[:max_tokens]):
+                if i == self._fails_after:
+                    raise GenerationError("the script says so")
+                yield piece
+
+    def count_tokens(self, text: str) -> int:
+        return len(_words(text))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+|\s+\Z", text)
