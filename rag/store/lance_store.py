@@ -105,7 +105,8 @@ class LanceStore:
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         dimension(space, self._spaces)
         with _translated("read vectors"):
-            rows = self._rows(f"{is_one_of('id', ids)} AND {column(space)} IS NOT NULL", ["id", column(space)])
+            rows = self._rows(is_one_of("id", ids), ["id", column(space)])
+        rows = rows.filter(rows[column(space)].is_valid())  # asked of LanceDB, it would read the whole column
         return dict(zip(rows["id"].to_pylist(), matrix(rows, space), strict=True))
 
     def search_vector(

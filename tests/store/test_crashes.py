@@ -14,7 +14,7 @@ from tests.store.made import SPACES, embedded
 from tests.store.processes import change, change_without_end, count_when_asked, process, write_when_asked
 
 # When each writer is killed: after so many seconds of work, or the moment that it reports a step.
-KILLS = (0.0, "begun", 0.05, "stored", 0.11, "finished", 0.17, "begun", 0.23, "stored", 0.3, 0.4)
+KILLS = (0.0, "begun", 0.05, "stored", 0.12, "finished", 0.2, "stored", 0.3)
 
 
 def texts_after(number: int, before: dict[str, str]) -> dict[str, str]:
