@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from rag.records import Answer, Conversation, Turn
+from rag.records import Answer, Conversation, Status, Turn
 from ui.controls import button, icon_button, problem, search_field
 from ui.html import Html, join, tag
 from ui.render import render_answer, render_words
 from ui.runs import Run
-from ui.words import count, day, milliseconds
+from ui.words import count, day, milliseconds, model_name, short_model
 
 _TITLE = 60
 
@@ -58,9 +58,9 @@ def _row(conversation: Conversation, current: str) -> Html:
 # --- the turns ---------------------------------------------------------------------------------------------------
 
 
-def render_thread(conversation: Conversation, total: int) -> Html:
-    """All finished turns of a conversation; `total` is how many passages the library holds."""
-    turns = (_turn(number, turn, total) for number, turn in enumerate(conversation.turns))
+def render_thread(conversation: Conversation, status: Status) -> Html:
+    """All finished turns of a conversation; `status` says what they were drawn from."""
+    turns = (_turn(number, turn, status) for number, turn in enumerate(conversation.turns))
     return tag("section", *turns, class_="thread", aria_label="Conversation", data_conversation=conversation.id)
 
 
@@ -78,10 +78,10 @@ def render_run(run: Run) -> Html:
     )
 
 
-def _turn(number: int, turn: Turn, total: int) -> Html:
+def _turn(number: int, turn: Turn, status: Status) -> Html:
     answer = turn.answer
     passages = {passage.number: passage for passage in answer.passages}
-    print_line = tag("p", small_print(answer, total), class_="small-print")
+    print_line = tag("p", small_print(answer, status), class_="small-print")
     return tag(
         "article",
         tag("h3", turn.question, class_="question"),
@@ -126,15 +126,23 @@ def _failure(run: Run) -> Html:
     return join([render_words(run.text), problem(run.error or "", again)])
 
 
-def small_print(answer: Answer, total: int) -> str:
+def small_print(answer: Answer, status: Status) -> str:
     """`6 of 1,204 passages · found in 23 ms · first word 0.4 s · 38 tokens/s · SmolLM2-135M on CPU`."""
     ms = answer.ms
-    facts = [f"{len(answer.passages):,} of {count(total, 'passage')}"]
+    facts = [f"{len(answer.passages):,} of {count(status.chunks, 'passage')}"]
     if "search" in ms:
         facts.append(f"found in {milliseconds(ms['search'])}")
     if "first_token" in ms:
         facts.append(f"first word {ms['first_token'] / 1000:.1f} s")
     if answer.tokens and ms.get("generate"):
         facts.append(f"{answer.tokens / ms['generate'] * 1000:.0f} tokens/s")
-    facts.append(answer.model or "no language model")
+    facts.append(_writer(answer, status))
     return " · ".join(facts)
+
+
+def _writer(answer: Answer, status: Status) -> str:
+    """The model that wrote an answer, and where it runs if it is the one that runs now."""
+    if answer.model is None:
+        return "no language model"
+    running = next((model for model in status.models if model.name == answer.model), None)
+    return model_name(running) if running else short_model(answer.model)

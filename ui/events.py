@@ -114,7 +114,7 @@ class Events:
         elif last is not None:
             cards = render_sources(last.passages, (c.number for c in last.citations))
         live = render_run(run) if run is not None else Html("")
-        return self._list(name, ""), render_thread(conversation, status.chunks), live, cards
+        return self._list(name, ""), render_thread(conversation, status), live, cards
 
     def _list(self, current: str, words: str) -> Html:
         found = self._desk.library.conversations.list(words.strip())

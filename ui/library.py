@@ -174,7 +174,7 @@ def _details(job: Job) -> Html | None:
     report = job.report
     if report is None:
         return None
-    lines = [tag("li", file_name(path)) for path in (*report.added, *report.updated)[:5]]
+    lines = [tag("li", file_name(path)) for path in (*report.added, *report.updated)[:3]]
     lines += [tag("li", f"{file_name(path)}: this kind of file is not read", class_="bad") for path in report.skipped]
     lines += [tag("li", f"{file_name(f.path)}: {f.error}", class_="bad") for f in (*report.failed, *report.warnings)]
     return tag("ul", *lines) if lines else None

@@ -14,6 +14,7 @@
     pulse: -1,
     lit: null,
     attached: true, // the reader follows the end of the conversation
+    beginning: false, // a first question is on its way
   };
   let send = () => {};
   let upload = null;
@@ -34,23 +35,34 @@
     document.body.dataset.ready = "true";
   }
 
+  // The server counts changes; whoever sees a new count asks for the parts that may have changed.
+  let beating = 0;
+  const beatIn = (wait) => {
+    clearTimeout(beating);
+    beating = setTimeout(beat, wait);
+  };
+
   async function beat() {
+    let wait = 2000;
     if (!document.hidden) {
       try {
         const pulse = await (await fetch("/pulse")).json();
-        if (pulse.version !== state.pulse) {
-          state.pulse = pulse.version;
-          send("refresh");
-          if (state.place === "library") loadTable();
-        }
+        if (pulse.version !== state.pulse) onPulse(pulse.version);
+        wait = pulse.busy ? 400 : 2000;
         document.body.classList.remove("away");
-        setTimeout(beat, pulse.busy ? 500 : 2000);
-        return;
       } catch {
         document.body.classList.add("away");
       }
     }
-    setTimeout(beat, 2000);
+    beatIn(wait);
+  }
+
+  function onPulse(version) {
+    state.pulse = version;
+    send("refresh");
+    if (state.place === "library") loadTable();
+    const idle = document.body.classList.contains("welcoming") && !state.beginning;
+    if (state.place === "chat" && idle) send("open", { conversation: "" });
   }
 
   const kindsOf = (view) => [...view.kinds];
@@ -75,6 +87,7 @@
     if (state.place === "chat") {
       state.conversation = conversation || "";
       state.attached = true;
+      state.beginning = false;
       send("open", { conversation: state.conversation });
     }
     if (state.place === "library") loadTable();
@@ -125,7 +138,8 @@
     document.body.classList.toggle("busy", busy);
     const shown = $("#thread .thread, #thread .welcome");
     const conversation = shown?.dataset.conversation || "";
-    if (conversation && !state.conversation && state.place === "chat") {
+    if (conversation && state.beginning) {
+      state.beginning = false;
       state.conversation = conversation;
       history.replaceState(null, "", `#chat/${conversation}`);
     }
@@ -158,7 +172,7 @@
     const field = $("#question");
     field.value = "";
     grow(field);
-    if (state.place !== "chat") go("#chat");
+    state.beginning = !state.conversation; // the server names the new conversation
     send("ask", { conversation: state.conversation, question });
   }
 
@@ -196,6 +210,7 @@
       }
     }
     if (paths.length) send("adopt", { files: paths });
+    beatIn(250);
     if (paths.length === files.length) announce("");
   }
 

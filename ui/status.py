@@ -7,7 +7,7 @@ from rag.records import ModelState, Status
 from ui.controls import icon_button, problem
 from ui.html import Html, join, tag
 from ui.icons import icon
-from ui.words import count, short_model
+from ui.words import count, model_name
 
 _PLACES = (("chat", "Chat"), ("library", "Library"), ("search", "Search"), ("models", "Models"))
 _ROLES = {"embedder": "Finds passages by meaning", "generator": "Writes answers"}
@@ -41,11 +41,7 @@ def status_line(status: Status, warmth: Warmth) -> Html:
         return join([*map(_fact, facts), tag("a", words, href="#models")])
     if warmth.loading:
         return join([*map(_fact, facts), tag("span", "loading models", class_="loading")])
-    return join([*map(_fact, [*facts, *(running(model) for model in status.models)])])
-
-
-def running(model: ModelState) -> str:
-    return f"{short_model(model.name)} on {model.device.upper()}"
+    return join([*map(_fact, [*facts, *(model_name(model) for model in status.models)])])
 
 
 def _fact(words: str) -> Html:

@@ -140,7 +140,7 @@ class FakeLibrary:
             kinds[document.kind] = kinds.get(document.kind, 0) + 1
         models = (
             ModelState("embedder", "all-MiniLM-L6-v2", "cpu", "bf16", "this processor has bf16 instructions", True),
-            ModelState("generator", "SmolLM2-135M-Instruct", "cpu", "Q4_1", "no GPU was found", True),
+            ModelState("generator", "SmolLM2-135M-Instruct Q4_1", "cpu", "Q4_1", "no GPU was found", True),
         )
         return Status(str(self.settings.home), len(self._documents), len(self._documents), kinds, models)
 
@@ -242,7 +242,7 @@ class FakeLibrary:
                 tuple(_citation(p) for p in passages[:1]),
                 passages,
                 "stopped" if stopped else "stop",
-                "SmolLM2-135M-Instruct",
+                "SmolLM2-135M-Instruct Q4_1",
                 abstained=not passages,
                 tokens=len(pieces),
                 ms={"search": 3.0, "first_token": 400.0, "generate": 1000.0},

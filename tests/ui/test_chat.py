@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rag.records import Answer, Conversation, Turn
+from rag.records import Answer, Conversation, ModelState, Status, Turn
 from tests.ui.fakes import NOW, make_document, make_passage
 from ui.chat import render_conversations, render_run, render_thread, small_print, title_from
 from ui.runs import Run
@@ -14,10 +14,13 @@ ANSWER = Answer(
     citations=(),
     passages=PASSAGES,
     finish="stop",
-    model="SmolLM2 on CPU",
+    model="SmolLM2-135M-Instruct Q4_1",
     tokens=19,
     ms={"search": 23.4, "first_token": 400.0, "generate": 500.0},
 )
+
+MODEL = ModelState("generator", "SmolLM2-135M-Instruct Q4_1", "cpu", "Q4_1", "", True)
+STATUS = Status("/home", 30, 1204, {}, (MODEL,))
 
 
 def kept(answer: Answer, question: str = "How many jars?") -> Conversation:
@@ -26,13 +29,19 @@ def kept(answer: Answer, question: str = "How many jars?") -> Conversation:
 
 def test_small_print_is_one_line_of_facts() -> None:
     # 19 tokens in half a second are 38 a second
-    assert small_print(ANSWER, 1204) == (
-        "2 of 1,204 passages · found in 23 ms · first word 0.4 s · 38 tokens/s · SmolLM2 on CPU"
+    assert small_print(ANSWER, STATUS) == (
+        "2 of 1,204 passages · found in 23 ms · first word 0.4 s · 38 tokens/s · SmolLM2-135M on CPU"
     )
 
 
 def test_small_print_without_a_model_says_so() -> None:
-    assert small_print(replace(ANSWER, model=None, tokens=0, ms={}), 1) == "2 of 1 passage · no language model"
+    assert small_print(replace(ANSWER, model=None, tokens=0, ms={}), STATUS) == (
+        "2 of 1,204 passages · no language model"
+    )
+
+
+def test_an_answer_of_another_model_does_not_claim_a_device() -> None:
+    assert small_print(replace(ANSWER, model="Other-7B-Instruct"), STATUS).endswith(" · Other-7B")
 
 
 def test_a_title_is_the_beginning_of_the_question() -> None:
@@ -44,19 +53,19 @@ def test_a_title_is_the_beginning_of_the_question() -> None:
 
 
 def test_a_turn_shows_question_answer_and_actions() -> None:
-    made = render_thread(kept(ANSWER, "a <b>?"), 10)
+    made = render_thread(kept(ANSWER, "a <b>?"), STATUS)
     assert '<h3 class="question">a &lt;b&gt;?</h3>' in made
     assert 'data-text="Twelve [1]."' in made
     assert "2 sources" in made
 
 
 def test_an_answer_that_was_stopped_says_so() -> None:
-    assert "You stopped this answer here." in render_thread(kept(replace(ANSWER, finish="stopped")), 10)
-    assert "You stopped" not in render_thread(kept(ANSWER), 10)
+    assert "You stopped this answer here." in render_thread(kept(replace(ANSWER, finish="stopped")), STATUS)
+    assert "You stopped" not in render_thread(kept(ANSWER), STATUS)
 
 
 def test_nothing_found_is_a_calm_answer() -> None:
-    made = render_thread(kept(replace(ANSWER, text="Nothing in your library answers this.", abstained=True)), 10)
+    made = render_thread(kept(replace(ANSWER, text="Nothing in your library answers this.", abstained=True)), STATUS)
     assert 'class="answer calm"' in made
     assert "problem" not in made
 

@@ -13,8 +13,9 @@ from ui.guard import check_host
 HOME = "http://127.0.0.1:7860"
 
 
-@pytest.fixture
-def client(library: FakeLibrary) -> TestClient:
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    library = FakeLibrary(tmp_path_factory.mktemp("home"))
     return TestClient(build_app(library), base_url=HOME)  # type: ignore[arg-type]
 
 
