@@ -237,7 +237,7 @@ def doctor(as_json: AsJson = False) -> None:
     from rag.models.doctor import examine  # loads torch and both models
 
     with _library() as library:
-        checks = examine(library.settings.home, library.models())
+        checks = examine(library.settings.home, *library.models())
     if as_json:
         _print_json([dataclasses.asdict(check) for check in checks])
     else:

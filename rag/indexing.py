@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from rag.errors import UnreadableFile
+from rag.ingest.attachments import MARK
 from rag.ingest.chunk import embedding_text
 from rag.ingest.parse import Parsed, ReadTask, parse_all
 from rag.ingest.scan import FoundFile, scan
@@ -193,7 +194,7 @@ class Indexer:
         gone = {
             path: document
             for path, (document, _) in self._catalogue.states().items()
-            if ATTACHED not in path and path not in found and _under(path, roots) and not Path(path).exists()
+            if MARK not in path and path not in found and _under(path, roots) and not Path(path).exists()
         }
         if prune:
             for document in gone.values():

@@ -3,7 +3,8 @@
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from filecmp import cmp
+from itertools import count
 from pathlib import Path
 from threading import Event, Lock
 
@@ -55,6 +56,7 @@ class Library:
         self.conversations = conversations
         self._catalogue = catalogue
         self._open_store = open_store
+        self._opened: Store | None = None
         self._opening = Lock()
         self._embedder = embedder
         self._generator = generator
@@ -106,6 +108,10 @@ class Library:
             raise UnreadableFile(found.path, "it has changed since it was indexed; add it again")
         return source
 
+    def models(self) -> tuple[Embedder, Generator | None]:
+        """The models in use, for `doctor` to measure."""
+        return self._embedder, self._generator
+
     def failures(self) -> list[Failure]:
         """Files that could not be taken in when they were last tried, with the reason."""
         return self._catalogue.failures()
@@ -150,9 +156,7 @@ class Library:
         stop: Event | None = None,
     ) -> AddReport:
         """Copy files into the library's own folder, then add the copies: for files dropped into the browser."""
-        folder = self.settings.home / "files"
-        folder.mkdir(parents=True, exist_ok=True)
-        copies = [shutil.copy2(file, folder / Path(file).name) for file in files]
+        copies = [adopted(Path(file), self.settings.home / "files") for file in files]
         return self.add(copies, on_progress=on_progress, stop=stop)
 
     def remove(self, documents: Sequence[str]) -> int:
@@ -197,8 +201,15 @@ class Library:
         Raises:
             InvalidQuery: the question is empty.
         """
-        result = self.search(question, where=where)
-        yield from answer(question, result)
+        yield from answer(
+            question,
+            self.search(question, where=where),
+            embedder=self._embedder,
+            generator=self._generator,
+            answer_tokens=self.settings.answer_tokens,
+            history=history,
+            stop=stop,
+        )
 
     def warm(self) -> None:
         """Load the models and open the store now rather than at the first question."""
@@ -209,17 +220,32 @@ class Library:
 
     def close(self) -> None:
         """Close the databases. The library cannot be used after it."""
-        if "_store" in self.__dict__:
-            self._store.close()
+        if self._opened is not None:
+            self._opened.close()
         self._catalogue.close()
         self.conversations.close()
 
-    @cached_property
+    @property
     def _store(self) -> Store:
         """Opened at first use: listing and unchanged files need no vector database."""
         with self._opening:
-            return self.__dict__.get("_store") or self._open_store()
+            if self._opened is None:
+                self._opened = self._open_store()
+            return self._opened
 
     @property
     def _searcher(self) -> Searcher:
         return Searcher(self._embedder, self._store, lambda query: analyse_query(query, self._catalogue.languages()))
+
+
+def adopted(file: Path, folder: Path) -> Path:
+    """A copy of `file` in `folder`: under its own name, or a numbered one where that name holds something else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        copy = folder / (file.name if number == 1 else f"{file.stem} ({number}){file.suffix}")
+        if not copy.exists():
+            shutil.copy2(file, copy)
+            return copy
+        if cmp(file, copy, shallow=False):
+            return copy
+    raise AssertionError("unreachable: there is always a next number")

@@ -34,17 +34,28 @@ class Embedder(Protocol):
     `embed` returns float32[N, dim] with rows of length 1 (N = 0 gives (0, dim)), in the order given, the same within
     tolerance at any batch size. `fingerprint` changes with anything that changes a vector's meaning (weights,
     pooling, prompts, normalisation), not with device or precision. Texts longer than `max_tokens` tokens are cut
-    by the model, so callers keep below it: `count_tokens` counts as the model does, without special tokens.
+    by the model, so callers keep below it: it leaves special tokens out, and so does `count_tokens`.
     `tokenizer_file` is its tokenizer.json, for reader processes that count tokens themselves; None: it has none.
     `load` loads the weights ahead of the first text.
     """
 
-    space: str
-    dim: int
-    fingerprint: str
-    max_tokens: int  # that a text may have, special tokens left out
-    tokenizer_file: Path | None
-    state: ModelState
+    @property
+    def space(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def max_tokens(self) -> int: ...
+
+    @property
+    def tokenizer_file(self) -> Path | None: ...
+
+    @property
+    def state(self) -> ModelState: ...
 
     def load(self) -> None: ...
 
@@ -123,16 +134,24 @@ class Generator(Protocol):
     `stream` yields pieces of text whose concatenation is the reply (at most `max_tokens` tokens); closing the
     iterator early stops the model at the next token and leaves it ready for the next call. The same messages and
     seed give the same text. `count_tokens` counts as the model does. `load` loads the weights ahead of the first call.
+    `parameters` is the number of weights, 0 where unknown: very small models are prompted differently.
 
     Raises:
         PromptTooLong: the messages and `max_tokens` do not fit `context_tokens`.
         GenerationError: the model failed.
     """
 
-    name: str
-    context_tokens: int
-    parameters: int  # weights of the model, 0 where unknown; very small models are prompted differently
-    state: ModelState
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_tokens(self) -> int: ...
+
+    @property
+    def parameters(self) -> int: ...
+
+    @property
+    def state(self) -> ModelState: ...
 
     def load(self) -> None: ...
 
