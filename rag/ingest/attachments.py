@@ -1,8 +1,14 @@
 """Files inside files: what an attachment of a mail or a PDF is called, and what it is."""
 
+import os
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
+from rag.errors import UnreadableFile
 from rag.ingest import media
+from rag.ingest.files import load
 from rag.records import Source
 from rag.text import encodable, one_line
 
@@ -21,6 +27,49 @@ def attachment(parent: Source, number: int, name: str, data: bytes, media_type: 
     safe = safe_name(name) or "attachment"
     kind = media.media_type_of_name(safe) or media.sniff(data[: media.HEAD], safe) or media_type or media.UNKNOWN
     return Source(f"{parent.path}{MARK}{number}/{safe}", kind, data, parent.modified, parent.id)
+
+
+def read_original(path: str, media_type: str, parent: str | None = None) -> Source:
+    """The file or attachment that a document was made from, with its bytes as they were sent.
+
+    Raises:
+        UnreadableFile: it is gone, or a file on the way to it cannot be read.
+    """
+    if parent is None:
+        return load(path, media_type)
+    outer = next(filter(os.path.isfile, _outer_paths(path)), None)
+    if outer is None:
+        raise UnreadableFile(path, "the file that it was attached to is gone")
+    name = Path(outer).name
+    source = load(outer, "")
+    kind = media.media_type_of_name(name) or media.sniff(source.data[: media.HEAD], name) or media.UNKNOWN
+    return find_attachment(replace(source, media_type=kind), path)
+
+
+def find_attachment(source: Source, path: str) -> Source:
+    """The attachment called `path` in the file `source`, at any depth.
+
+    Raises:
+        UnreadableFile: there is no such attachment, or a file on the way to it cannot be read.
+    """
+    from rag.ingest.readers import read  # they load slowly, and they import this file
+
+    current = source
+    while current.path != path:
+        inside = (each for each in read(current).attachments if path == each.path or path.startswith(each.path + MARK))
+        found = next(inside, None)
+        if found is None:
+            raise UnreadableFile(path, f"there is no such attachment in {source.path!r}")
+        current = found
+    return current
+
+
+def _outer_paths(path: str) -> Iterator[str]:
+    """Every file that an attachment's path may lie in: a folder's name may end in "!" as well."""
+    at = path.find(MARK)
+    while at >= 0:
+        yield path[:at]
+        at = path.find(MARK, at + 1)
 
 
 def safe_name(name: str) -> str:

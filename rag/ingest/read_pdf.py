@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
+from typing import TYPE_CHECKING
 
-import pypdf
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
@@ -21,6 +21,9 @@ from rag.ingest.document import make_document, only_unreadable
 from rag.ingest.pdf_layout import HYPHEN, Layout, Line, Outline, lay_out
 from rag.records import Document, Source
 from rag.text import encodable, one_line
+
+if TYPE_CHECKING:
+    import pypdf
 
 _MOST_ATTACHMENTS = 200
 _MOST_BOOKMARKS = 5000
@@ -110,7 +113,9 @@ class _Pdf:
             return ""
 
     @cached_property
-    def _second(self) -> pypdf.PdfReader:
+    def _second(self) -> "pypdf.PdfReader":
+        import pypdf  # seldom needed
+
         reader = pypdf.PdfReader(io.BytesIO(self.source.data))
         if reader.is_encrypted:
             reader.decrypt("")

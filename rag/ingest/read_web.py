@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import trafilatura
 from lxml import etree, html
 
 from rag.ingest import media
@@ -117,6 +116,8 @@ def _depth(tree: Any) -> int:
 
 def _article(markup: str) -> Any:
     """The extractor's own defaults are those of its published F1; readers' comments are not part of an article."""
+    import trafilatura  # takes a second to load, which a process that meets no web page is spared
+
     return trafilatura.bare_extraction(markup, with_metadata=True, include_comments=False)
 
 

@@ -1,7 +1,6 @@
 """Which reader takes which kind of file. A new format is one more reader in this list."""
 
 from rag.errors import UnreadableFile
-from rag.ingest.attachments import MARK
 from rag.ingest.read_mail import MailReader
 from rag.ingest.read_note import NoteReader, TextReader
 from rag.ingest.read_pdf import PdfReader
@@ -29,19 +28,3 @@ def read(source: Source) -> Document:
     if reader is None:
         raise UnreadableFile(source.path, f"no reader takes files of type {source.media_type}")
     return reader.read(source)
-
-
-def find_attachment(source: Source, path: str) -> Source:
-    """The attachment that is called `path` in the file `source`, at any depth: its bytes as they were sent.
-
-    Raises:
-        UnreadableFile: there is no such attachment, or a file on the way to it cannot be read.
-    """
-    current = source
-    while current.path != path:
-        inside = (each for each in read(current).attachments if path == each.path or path.startswith(each.path + MARK))
-        found = next(inside, None)
-        if found is None:
-            raise UnreadableFile(path, f"there is no such attachment in {source.path!r}")
-        current = found
-    return current

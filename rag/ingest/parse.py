@@ -1,0 +1,212 @@
+"""Files to documents with their chunks and words, in other processes: one bad file costs one failure."""
+
+import multiprocessing
+import os
+import re
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from rag.errors import UnreadableFile
+from rag.ingest import media
+from rag.ingest.analyse import analyse
+from rag.ingest.chunk import Tokenize, chunk, embedding_text
+from rag.ingest.files import load
+from rag.records import Chunk, Document, Failure, Source
+from rag.text import one_line
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
+
+# The readers, pebble and tokenizers are imported where they are used: searching needs none of them, and they take
+# a second or two.
+
+_DEEPEST_ATTACHMENT = 3
+_MOST_ATTACHMENTS = 200  # in one file, at all depths together
+_FEW, _SMALL = 8, 1_000_000  # so few text files of so few bytes are read here, since a new process takes seconds
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTask:
+    """A file to read: its absolute path and what `scan` took it for."""
+
+    path: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A document ready to be embedded.
+
+    `words[i]` are the BM25 terms of `chunks[i]`. The document's own `attachments` are empty: those that a reader
+    takes are here, parsed as well, and those that could not be read are in `failed`.
+    """
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    words: tuple[str, ...]
+    attachments: tuple["Parsed", ...] = ()
+    failed: tuple[Failure, ...] = ()
+
+
+def parse_all(
+    tasks: Sequence[ReadTask],
+    tokenizer_file: Path | str | None,
+    max_tokens: int,
+    max_file_mb: int,
+    workers: int,
+    timeout: float,
+) -> Generator[tuple[ReadTask, Parsed | UnreadableFile], None, None]:
+    """Read files in `workers` processes (0: one per core, at most 8), each for at most `timeout` seconds.
+
+    Yields in the order in which they are done. A file that crashes its process, exhausts memory or takes too long
+    gives UnreadableFile, and the rest goes on. No more than a few documents are held at a time, however slowly they
+    are taken. Closing the iterator ends the processes.
+    """
+    limits = (str(tokenizer_file) if tokenizer_file else None, max_tokens, max_file_mb)
+    if len(tasks) <= _FEW and all(map(_is_light, tasks)):
+        for task in tasks:
+            yield task, _outcome(partial(parse, task, *limits), task, timeout)
+        return
+
+    from pebble import ProcessPool
+
+    count = min(workers or min(os.cpu_count() or 1, 8), len(tasks))
+    # LanceDB's threads do not survive a fork, so each process starts afresh.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPool(max_workers=count, context=context, initializer=_warm_up, initargs=(limits[0],)) as pool:
+        try:
+            yield from _in_pool(pool, tasks, limits, count * 2, timeout)
+        except BaseException:  # GeneratorExit too: whoever takes the documents has stopped, so the rest is not wanted
+            pool.stop()  # type: ignore[no-untyped-call]
+            raise
+
+
+def parse(task: ReadTask, tokenizer_file: str | None, max_tokens: int, max_file_mb: int) -> Parsed:
+    """Read, cut and analyse one file, with what is attached to it. What a reader process runs.
+
+    Without `tokenizer_file`, a `tokenizer.json`, words and signs count as tokens.
+
+    Raises:
+        UnreadableFile: and nothing else.
+    """
+    try:
+        source = load(task.path, task.media_type, max_file_mb)
+        return parse_source(source, _tokenizer(tokenizer_file), max_tokens)
+    except UnreadableFile:
+        raise
+    except MemoryError as exc:
+        raise UnreadableFile(task.path, "it does not fit in memory") from exc
+    except Exception as exc:
+        detail = one_line(str(exc), 200)
+        raise UnreadableFile(task.path, f"it could not be taken in: {type(exc).__name__}: {detail}") from exc
+
+
+def parse_source(source: Source, tokenize: Tokenize, max_tokens: int) -> Parsed:
+    """The document in `source` with its chunks and words, and its attachments likewise, three levels deep.
+
+    Raises:
+        UnreadableFile: `source` itself cannot be read; an attachment that cannot is in `failed`.
+    """
+    return _Parser(tokenize, max_tokens, _MOST_ATTACHMENTS).parse(source, _DEEPEST_ATTACHMENT)
+
+
+class _Parser:
+    """Parses one file; `left` counts down the attachments that may still be taken."""
+
+    def __init__(self, tokenize: Tokenize, max_tokens: int, left: int) -> None:
+        self.tokenize = tokenize
+        self.max_tokens = max_tokens
+        self.left = left
+
+    def parse(self, source: Source, depth: int) -> Parsed:
+        from rag.ingest.readers import can_read, read
+
+        document = read(source)
+        chunks = tuple(chunk(document, self.tokenize, self.max_tokens))
+        inside: list[Parsed] = []
+        failed: list[Failure] = []
+        for attached in document.attachments:
+            if not can_read(attached):
+                continue
+            if depth == 0 or self.left == 0:
+                failed.append(Failure(attached.path, "it is one of too many attachments, or too deep inside others"))
+                continue
+            self.left -= 1
+            try:
+                inside.append(self.parse(attached, depth - 1))
+            except UnreadableFile as exc:
+                failed.append(Failure(attached.path, exc.reason))
+        return Parsed(replace(document, attachments=()), chunks, _words(document, chunks), tuple(inside), tuple(failed))
+
+
+def _words(document: Document, chunks: Sequence[Chunk]) -> tuple[str, ...]:
+    """Each chunk's terms; the first chunk also answers to the file's name, tags and aliases."""
+    names = " ".join((PurePath(document.path).stem, *document.tags, dict(document.fields).get("aliases", "")))
+    texts = [embedding_text(each) for each in chunks]
+    if texts:
+        texts[0] = f"{names}\n{texts[0]}"
+    return tuple(analyse(text, document.language) for text in texts)
+
+
+@cache
+def _tokenizer(file: str | None) -> Tokenize:
+    if file is None:
+        return lambda text: [match.span() for match in _WORD.finditer(text)]
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(file)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return lambda text: tokenizer.encode(text, add_special_tokens=False).offsets
+
+
+def _warm_up(tokenizer_file: str | None) -> None:
+    """Loads what takes long before the time of the first file is counted."""
+    from rag.ingest import readers  # noqa: F401
+
+    _tokenizer(tokenizer_file)
+
+
+def _is_light(task: ReadTask) -> bool:
+    """Whether reading it here is safe and quick: short text, which no foreign code parses."""
+    try:
+        return task.media_type in (media.MARKDOWN, media.PLAIN) and Path(task.path).stat().st_size <= _SMALL
+    except OSError:
+        return True  # it fails at once
+
+
+def _in_pool(
+    pool: "ProcessPool", tasks: Sequence[ReadTask], limits: tuple[str | None, int, int], most: int, timeout: float
+) -> Iterator[tuple[ReadTask, Parsed | UnreadableFile]]:
+    """Results as they come, with at most `most` files on their way."""
+    remaining = iter(tasks)
+    waiting: dict[Future[Parsed], ReadTask] = {}
+    while True:
+        for task in islice(remaining, most - len(waiting)):
+            waiting[pool.schedule(parse, args=(task, *limits), timeout=timeout)] = task
+        if not waiting:
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            task = waiting.pop(future)
+            yield task, _outcome(future.result, task, timeout)
+
+
+def _outcome(result: Callable[[], Parsed], task: ReadTask, timeout: float) -> Parsed | UnreadableFile:
+    from pebble import ProcessExpired
+
+    try:
+        return result()
+    except UnreadableFile as exc:
+        return exc
+    except TimeoutError:
+        return UnreadableFile(
+            task.path, f"reading it took more than {timeout:g} s; set RAG_READ_SECONDS higher to wait longer"
+        )
+    except ProcessExpired:
+        return UnreadableFile(task.path, "it crashed its reader: it is damaged, or needs more memory than there is")
