@@ -1,0 +1,48 @@
+"""Which of the hits go beside an answer: those that add something, from more than one document if there is a choice."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rag.records import Hit, SearchResult
+
+HITS_PER_SOURCE = 4  # hits to search for per source wanted, so that there are enough when some say the same
+
+_SHINGLE = 9  # characters; about two words, and it needs no spaces between them
+_SAME = 0.8  # share of a text's shingles that also stand in a better hit: it has nothing new then
+
+
+def choose(result: SearchResult, count: int) -> SearchResult:
+    """`result` with the `count` hits to show and to quote, best first, ranked from 1 again.
+
+    A text that mostly repeats a better hit is left out (forwarded mails, copies, a file indexed twice). At most half
+    of the sources, though always two, come from one document while others have anything to give.
+    """
+    fresh = _without_repeats(result.hits)
+    most = max(2, count // 2)
+    seen: Counter[str] = Counter()
+    first, rest = [], []
+    for hit in fresh:
+        seen[hit.chunk.document_id] += 1
+        (first if seen[hit.chunk.document_id] <= most else rest).append(hit)
+    chosen = sorted((first + rest)[: max(count, 0)], key=lambda hit: hit.rank)
+    return replace(result, hits=tuple(replace(hit, rank=rank) for rank, hit in enumerate(chosen, start=1)))
+
+
+def _without_repeats(hits: Sequence[Hit]) -> list[Hit]:
+    kept: list[tuple[Hit, frozenset[str]]] = []
+    for hit in hits:
+        shingles = _shingles(hit.chunk.text)
+        if hit.chunk.modality != "text" or not any(_repeats(shingles, other) for _, other in kept):
+            kept.append((hit, shingles))
+    return [hit for hit, _ in kept]
+
+
+def _repeats(new: frozenset[str], better: frozenset[str]) -> bool:
+    """Whether `new` is mostly contained in `better` (Broder 1997, "On the resemblance and containment of documents")."""
+    return len(new & better) >= _SAME * len(new) > 0
+
+
+def _shingles(text: str) -> frozenset[str]:
+    letters = "".join(filter(str.isalnum, text.casefold()))
+    return frozenset(letters[i : i + _SHINGLE] for i in range(max(1, len(letters) - _SHINGLE + 1))) - {""}
