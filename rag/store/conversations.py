@@ -1,6 +1,7 @@
 """Which conversations were kept? SQLite, in a file of its own: an index can be made again, a conversation cannot."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +40,7 @@ class Conversations:
     def __init__(self, path: Path) -> None:
         self._database = Database(path, _SCHEMA, _VERSION)
 
-    def list(self, search: str = "") -> tuple[Conversation, ...]:
+    def list(self, search: str = "") -> Sequence[Conversation]:
         """Latest first, without turns: those whose title, questions and answers hold every word of `search`."""
         with self._database.reading() as db:
             rows = db.execute(
@@ -49,7 +50,7 @@ class Conversations:
                 ") ORDER BY updated DESC, id",
                 [listed(folded(search).split())],
             ).fetchall()
-        return tuple(_conversation(*row) for row in rows)
+        return [_conversation(*row) for row in rows]
 
     def get(self, conversation: str) -> Conversation:
         """The conversation of that id with all its turns; StoreError when there is none."""

@@ -21,6 +21,7 @@ from typing import cast
 import lancedb
 import numpy as np
 import pyarrow as pa
+from filelock import FileLock
 from lancedb.index import FTS, IvfRq
 from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder, MatchQuery
 from numpy.typing import NDArray
@@ -68,12 +69,7 @@ class LanceStore:
         self._changed_rows = self._writes = 0
         self._removed = False  # since the word index was built: its statistics still count what is gone
         with _translated(f"open the index in {str(folder)!r}"):
-            # Without an interval of zero another process's writes would never be seen.
-            database = lancedb.connect(folder, read_consistency_interval=timedelta(0))
-            if _TABLE in database.list_tables().tables:
-                self._table = database.open_table(_TABLE)
-            else:
-                self._table = database.create_table(_TABLE, schema=schema(self._spaces), exist_ok=True)
+            self._table = self._open(folder)
             self._complete()
 
     def replace_documents(self, documents: Mapping[str, Sequence[EmbeddedChunk]]) -> None:
@@ -157,6 +153,16 @@ class LanceStore:
 
     def close(self) -> None:
         """Nothing to close: LanceDB holds no lock and no unwritten data between calls."""
+
+    def _open(self, folder: Path) -> lancedb.table.Table:
+        # Without an interval of zero another process's writes would never be seen.
+        database = lancedb.connect(folder, read_consistency_interval=timedelta(0))
+        try:
+            return database.open_table(_TABLE)
+        except ValueError:  # it is not there, or another process is making it at this moment
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / "creation.lock"):
+                return database.create_table(_TABLE, schema=schema(self._spaces), exist_ok=True)
 
     # --- writing -------------------------------------------------------------------------------------------------
 

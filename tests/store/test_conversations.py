@@ -80,12 +80,12 @@ def test_renaming_and_deleting(conversations: Conversations) -> None:
     conversations.append(kept.id, turn("a question"))
     conversations.rename(kept.id, "New Name")
     assert [each.id for each in conversations.list("new")] == [kept.id]
-    assert conversations.list("old") == ()
+    assert conversations.list("old") == []
     assert len(conversations.get(kept.id).turns) == 1
     conversations.delete(kept.id)
     conversations.delete(kept.id)
-    assert conversations.list() == (other,)
-    assert conversations.list("question") == ()
+    assert conversations.list() == [other]
+    assert conversations.list("question") == []
 
 
 def test_one_that_is_not_there_is_named(conversations: Conversations) -> None:
@@ -96,7 +96,7 @@ def test_one_that_is_not_there_is_named(conversations: Conversations) -> None:
     ):
         with pytest.raises(StoreError, match="no conversation 'gone'"):
             use()
-    assert conversations.list() == ()
+    assert conversations.list() == []
 
 
 def test_text_that_is_not_unicode_is_mended_in_a_title_and_refused_in_a_turn(conversations: Conversations) -> None:

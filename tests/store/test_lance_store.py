@@ -241,6 +241,15 @@ def test_what_was_written_is_there_when_opened_again(folder: Path) -> None:
     assert again.chunks(list(documents)) == [e.chunk for chunks in documents.values() for e in chunks]
 
 
+def test_a_table_that_was_being_made_when_the_program_died_is_made_again(folder: Path) -> None:
+    (folder / "chunks.lance" / "_versions").mkdir(parents=True)
+    (folder / "chunks.lance" / "data").mkdir()
+    (folder / "creation.lock").write_text("")
+    store = LanceStore(folder, SPACES)
+    store.replace_documents({"a": [embedded("a", words="word")]})
+    assert len(LanceStore(folder, SPACES).search_words("word", 5)) == 1
+
+
 def test_a_new_space_may_join_an_old_index(folder: Path) -> None:
     LanceStore(folder, {"text": 16}).replace_documents({"a": [embedded("a", vector=axis(16, 1))]})
     store = LanceStore(folder, SPACES)
