@@ -13,8 +13,7 @@ from rag.text import one_line, sentences
 # Both chosen by hand on answers of the starter model; see `clear_source`.
 _SUPPORTED = 0.6
 _AHEAD = 0.05
-_WORDS_THERE = 0.8  # of all words; little words of a sentence are often its own
-_STEM = 5  # characters by which words count as the same
+_STEM = 5  # characters by which two words count as one; numbers count whole
 _WORD = re.compile(r"\w+")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -56,17 +55,11 @@ def clear_source(text: str, scores: NDArray[np.float32], pool: SentencePool) -> 
     return sentence if set(_NUMBER.findall(text)) <= set(_NUMBER.findall(sentence.text)) else None
 
 
-def stands_in(sentence: str, texts: Sequence[str]) -> bool:
-    """Whether nearly every word of `sentence`, and each number and name in it, stands in one of `texts`."""
-    there = {word[:_STEM] for text in texts for word in _WORD.findall(text.casefold())}
+def stands_in(sentence: str, source: str, question: str) -> bool:
+    """Whether every word of `sentence` stands in `source` or `question`, endings aside: it adds nothing of its own."""
+    there = {_stem(word) for word in _WORD.findall(f"{source} {question}")}
     words = _WORD.findall(_MARKER.sub("", sentence))
-    if not words:
-        return False
-    exact = [word for i, word in enumerate(words) if word[0].isdigit() or (i and word[0].isupper())]
-    if any(word.casefold()[:_STEM] not in there for word in exact):
-        return False
-    told = [word.casefold()[:_STEM] for word in words]
-    return sum(word in there for word in told) >= _WORDS_THERE * len(told)
+    return bool(words) and all(_stem(word) in there for word in words)
 
 
 def quote(number: int, start: int, end: int, passages: Sequence[Passage], *, added: bool) -> Citation:
@@ -113,6 +106,10 @@ def _citation(
         return quote(number, passage.start, passage.end, passages, added=added)
     best = pool.sentences[max(inside, key=lambda i: float(scores[i]))]
     return quote(number, best.start, best.end, passages, added=added)
+
+
+def _stem(word: str) -> str:
+    return word if word[0].isdigit() else word.casefold()[:_STEM]
 
 
 def _bare(sentence: str) -> str:

@@ -33,12 +33,15 @@ _MARKER = re.compile(r"\[(\d{1,3})\]")
 class Prompt:
     """What the model is given. `passages` are all of them, each saying whether, and how much of it, went in.
 
-    `beginning` is the beginning of the reply, which the model only continues; it is the last of `messages` too.
+    For a small model, `beginning` is the beginning of the reply, which it only continues (the last of `messages`
+    too), and `evidence` are the sentences that it is given.
     """
 
+    question: str
     messages: tuple[Message, ...]
     passages: tuple[Passage, ...]
     beginning: str = ""
+    evidence: tuple[str, ...] = ()
 
 
 def build_prompt(
@@ -71,7 +74,7 @@ def build_prompt(
     room -= sum(count_tokens(m.text) + _PER_MESSAGE for m in turns)
     fitted = _fitted(passages, room, count_tokens)
     sources = "\n\n".join(_source(p, p.text) for p in fitted if p.in_prompt)
-    return Prompt((Message("system", _RULES), *turns, Message("user", _asked(sources, question))), fitted)
+    return Prompt(question, (Message("system", _RULES), *turns, Message("user", _asked(sources, question))), fitted)
 
 
 def build_small_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
@@ -89,7 +92,8 @@ def build_small_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
         Message("user", _asked("\n".join(lines), question)),
         Message("assistant", beginning),
     )
-    return Prompt(messages, tuple(replace(p, in_prompt=p.number in numbers) for p in passages), beginning)
+    shown = tuple(replace(p, in_prompt=p.number in numbers) for p in passages)
+    return Prompt(question, messages, shown, beginning, tuple(text for _, _, text in best))
 
 
 def without_markers(text: str) -> str:

@@ -1,0 +1,102 @@
+"""Which sentences bear on a question: on the model-free embedder, and measured on the real one where data allows."""
+
+import numpy as np
+import pytest
+
+from rag.answer.evidence import SentencePool, grams, highlight
+from rag.embed.hashing import HashingEmbedder
+from rag.embed.text import TextEmbedder
+from rag.models import starter
+from rag.protocols import Embedder
+from rag.records import Passage
+from tests.answer.passages import passages
+
+BAKERY = "The bakery smells of bread. It was opened by Ana Flores in 1962. Rye needs a long rise. Salt does not hurt."
+BOAT = "# Ferries\n\nThe boat is blue. The first ferry leaves at 6:40. Nobody swims here."
+
+
+def marked(passage: Passage) -> list[str]:
+    return [passage.text[e.start - passage.start : e.end - passage.start] for e in passage.evidence]
+
+
+def test_the_sentence_that_answers_comes_first() -> None:
+    bakery, boat = highlight("Who opened the bakery in 1962?", passages(BAKERY, BOAT), HashingEmbedder())
+    assert marked(bakery)[0] == "It was opened by Ana Flores in 1962."
+    assert len(bakery.evidence) <= 2
+    assert bakery.evidence[0].score > max((e.score for e in boat.evidence), default=-1.0)
+
+
+def test_spans_count_from_the_start_of_the_document() -> None:
+    text = "x" * 100 + BAKERY
+    (bakery,) = highlight("Who opened it?", passages(BAKERY, start=100), HashingEmbedder())
+    assert [text[e.start : e.end] for e in bakery.evidence] == marked(bakery)
+
+
+def test_weak_sentences_are_left_out() -> None:
+    _, boat = highlight("Ana Flores opened the bakery in 1962", passages(BAKERY, BOAT), HashingEmbedder())
+    assert boat.evidence == ()
+
+
+def test_headings_and_list_marks_are_not_evidence() -> None:
+    (boat,) = highlight("Ferries", passages("# Ferries\n\n- a\n\n---\n\n1.\n\nFerries are slow."), HashingEmbedder())
+    assert marked(boat) == ["Ferries are slow."]
+    (only,) = highlight("Ferries", passages("# Ferries"), HashingEmbedder())
+    assert marked(only) == ["# Ferries"]
+
+
+@pytest.mark.parametrize("texts", [(), ("",), (" \n ",), ("---",)])
+def test_nothing_to_read_is_nothing_found(texts: tuple[str, ...]) -> None:
+    given = passages(*texts)
+    assert highlight("Who?", given, HashingEmbedder()) == given
+
+
+@pytest.mark.parametrize("question", ["", "?!", "🦊", "\ud800"])
+def test_odd_questions_do_no_harm(question: str) -> None:
+    assert len(highlight(question, passages(BAKERY), HashingEmbedder())) == 1
+
+
+def test_scores_are_the_mean_of_cosine_and_overlap() -> None:
+    embedder = HashingEmbedder()
+    pool = SentencePool(passages("red apples. blue plums."), embedder)
+    scores = pool.scores(["red apples", "none of it"])
+    assert scores.shape == (2, 2)
+    cosines = (
+        embedder.embed(["red apples", "none of it"], "query")
+        @ embedder.embed(["red apples.", "blue plums."], "passage").T
+    )
+    np.testing.assert_allclose(scores[0], [(cosines[0, 0] + 1) / 2, (cosines[0, 1] + 0) / 2], atol=1e-6)
+
+
+class Counting(HashingEmbedder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedded = 0
+
+    def embed(self, texts, kind):  # type: ignore[no-untyped-def]
+        self.embedded += len(texts)
+        return super().embed(texts, kind)
+
+
+def test_only_likely_sentences_are_embedded_unless_words_do_not_decide() -> None:
+    many = passages(*[" ".join(f"Sentence {i} of {n} says nothing." for i in range(10)) for n in range(5)], BAKERY)
+    embedder = Counting()
+    highlight("Who opened the bakery in 1962?", many, embedder)
+    assert embedder.embedded == 12 + 1
+    embedder = Counting()
+    highlight("Quibus auxiliis?", many, embedder)
+    assert embedder.embedded == 5 * 10 + 4 + 1
+
+
+def test_grams_meet_over_endings_and_scripts() -> None:
+    assert grams("opened") & grams("opening") == {" ope", "open"}
+    assert grams("漢字かな") == {"漢字", "字か", "かな"}
+    assert grams("a") == {" a "}
+    assert grams("") == frozenset()
+
+
+@pytest.mark.model
+def test_the_real_embedder_finds_what_words_do_not() -> None:
+    real: Embedder = TextEmbedder(starter.embedder_folder(), name=starter.EMBEDDER_NAME, device="cpu")
+    text = "Grandmother kept her recipes in a tin. The automobile broke down near Lyon. We ate late and slept well."
+    (passage,) = highlight("Where did our car stop working?", passages(text), real)
+    assert marked(passage)[0] == "The automobile broke down near Lyon."
