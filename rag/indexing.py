@@ -89,8 +89,9 @@ class Indexer:
         self._tally = Tally()
         self._batch: list[Parsed] = []
         self._sizes: dict[str, int] = {}  # bytes of each file to be read: what the time left is judged by
-        self._read = 0
-        self._bytes = 0
+        self._done = 0  # files that are written or have failed
+        self._done_bytes = 0
+        self._written = False
 
     def run(self, paths: Sequence[Path | str], prune: bool = False) -> AddReport:
         """Index files and folders; see `Library.add`."""
@@ -100,6 +101,8 @@ class Indexer:
         self._forget_vanished(paths, {file.path for file in found.files}, prune)
         self._index(self._changed(found.files))
         self._catalogue.record_failures(self._tally.failed)
+        if self._written:
+            self._store().maintain()  # BM25 is exact again, and old versions are given back
         return self._tally.report()
 
     def _changed(self, files: Sequence[FoundFile]) -> list[FoundFile]:
@@ -141,15 +144,18 @@ class Indexer:
             self._write()
 
     def _take(self, path: str, outcome: Parsed | UnreadableFile) -> None:
-        self._read += 1
-        self._bytes += self._sizes[path]
         if isinstance(outcome, UnreadableFile):
             self._tally.failed.append(Failure(path, outcome.reason))
+            self._count_done([path])
         else:
             self._batch.append(outcome)
         if sum(len(document.chunks) for document in _whole(self._batch)) >= WRITE_CHUNKS:
             self._write()
         self._tell(path)
+
+    def _count_done(self, paths: Sequence[str]) -> None:
+        self._done += len(paths)
+        self._done_bytes += sum(self._sizes[path] for path in paths)
 
     def _write(self) -> None:
         """Embed and write the batch: every document of it wholly, in one commit."""
@@ -166,7 +172,9 @@ class Indexer:
             self._tally.warnings += [Failure(path, warning) for warning in parsed.document.warnings]
             self._tally.failed += parsed.failed
             self._tally.chunks += len(parsed.chunks)
+        self._count_done([parsed.document.path for parsed in self._batch])
         self._batch = []
+        self._written = True
 
     def _embedded(self, documents: Sequence[Parsed]) -> dict[str, list[EmbeddedChunk]]:
         """The chunks of all documents, embedded together: many short notes fill one batch of the model."""
@@ -178,7 +186,7 @@ class Indexer:
             for (chunk, words), row in zip(part, rows, strict=True):
                 vector = Vector(self._embedder.space, row)
                 embedded[chunk.document_id].append(EmbeddedChunk(chunk, words, (vector,)))
-            self._tell(part[-1][0].path, start + len(part))
+            self._tell(part[-1][0].path, start + len(part), len(todo))
         return embedded
 
     def _lost_attachments(self, documents: Sequence[Parsed]) -> list[str]:
@@ -203,20 +211,23 @@ class Indexer:
         else:
             self._tally.vanished += gone
 
-    def _tell(self, path: str, embedded: int = 0) -> None:
+    def _tell(self, path: str, embedded: int = 0, to_embed: int = 1) -> None:
+        """`embedded` of `to_embed` chunks of the batch in work are through: embedding is what takes the time."""
         if self._on_progress is None:
             return
+        share = embedded / to_embed
+        in_work = sum(self._sizes[parsed.document.path] for parsed in self._batch)
+        done_bytes = self._done_bytes + share * in_work
         seconds = time.monotonic() - self._tally.started
-        left = sum(self._sizes.values()) - self._bytes
-        rate = self._bytes / seconds
+        left = sum(self._sizes.values()) - done_bytes
         self._on_progress(
             Progress(
-                done=self._read,
+                done=self._done + int(share * len(self._batch)),
                 total=len(self._sizes),
                 path=path,
                 chunks=self._tally.chunks + embedded,
                 seconds=seconds,
-                seconds_left=left / rate if rate else None,
+                seconds_left=seconds * left / done_bytes if done_bytes else None,
             )
         )
 

@@ -29,6 +29,7 @@ from rag.records import (
     Status,
     VerifyReport,
 )
+from rag.retrieve.context import HITS_PER_SOURCE, choose
 from rag.retrieve.search import Searcher
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
@@ -201,9 +202,10 @@ class Library:
         Raises:
             InvalidQuery: the question is empty.
         """
+        sources = self.settings.sources
         yield from answer(
             question,
-            self.search(question, where=where),
+            choose(self.search(question, k=HITS_PER_SOURCE * sources, where=where), sources),
             embedder=self._embedder,
             generator=self._generator,
             answer_tokens=self.settings.answer_tokens,
