@@ -7,6 +7,7 @@ since each of their questions is a matter of milliseconds.
 
 import json
 import sqlite3
+import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ class Database:
         return connection
 
     def _begin(self, schema: Sequence[str], version: int) -> None:
-        self._writer.execute("PRAGMA journal_mode = WAL")
+        _use_write_ahead_log(self._writer)
         with _transaction(self._writer):
             found = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if found > version:
@@ -87,6 +88,19 @@ def listed(values: Iterable[str]) -> str:
 def folded(text: str) -> str:
     """`text` for searching: case and ways of writing the same character (NFKC) do not count."""
     return unicodedata.normalize("NFKC", text).casefold()
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """SQLite itself does not wait here while another process does the same to a new file."""
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.02)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What the tests of several processes run in them: real processes, really killed."""
 
 import multiprocessing
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rag.records import Document, EmbeddedChunk
+from rag.records import Document, EmbeddedChunk, Failure
 from rag.store.catalogue import Catalogue
 from rag.store.lock import write_lock
 from tests.store.made import SPACES, embedded, written
@@ -66,6 +67,16 @@ def hold_lock(connection: Connection, home: Path) -> None:
     with write_lock(home):
         connection.send("held")
         connection.recv()
+
+
+def open_catalogues(connection: Connection, folder: Path, start: float, count: int) -> None:
+    """Open (or begin) and write to one catalogue after the other, each at the moment that others do the same."""
+    for number in range(count):
+        time.sleep(max(0.0, start + 0.02 * number - time.time()))
+        catalogue = Catalogue(folder / f"{number}.sqlite")
+        catalogue.record_failures([Failure(f"/{multiprocessing.current_process().pid}", "no reason")])
+        catalogue.close()
+    connection.send("done")
 
 
 def change(number: int) -> tuple[dict[str, tuple[Document, list[EmbeddedChunk]]], set[str]]:

@@ -1,6 +1,7 @@
 """Writers that are killed, and several at once: each document stays wholly old or wholly new."""
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,14 @@ from rag.store.lance_store import LanceStore
 from rag.store.lock import write_lock
 from rag.store.recover import recover, verify
 from tests.store.made import SPACES, embedded
-from tests.store.processes import change, change_without_end, count_when_asked, process, write_when_asked
+from tests.store.processes import (
+    change,
+    change_without_end,
+    count_when_asked,
+    open_catalogues,
+    process,
+    write_when_asked,
+)
 
 # When each writer is killed: after so many seconds of work, or the moment that it reports a step.
 KILLS = (0.0, "begun", 0.05, "stored", 0.12, "finished", 0.2, "stored", 0.3)
@@ -79,6 +87,16 @@ def test_a_reader_in_another_process_sees_a_write_at_once(tmp_path: Path) -> Non
         store.replace_documents({"d1": []})
         connection.send("count")
         assert connection.recv() == (2, 2, store.versions())
+
+
+def test_a_new_catalogue_may_be_opened_by_several_processes_at_once(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        start = time.time() + 2
+        connections = [stack.enter_context(process(open_catalogues, tmp_path, start, 60))[1] for _ in range(3)]
+        for connection in connections:
+            assert connection.poll(60), "it is stuck or dead"
+            assert connection.recv() == "done"
+    assert {len(Catalogue(tmp_path / f"{number}.sqlite").failures()) for number in range(60)} == {3}
 
 
 def test_two_processes_writing_distinct_documents_lose_nothing(tmp_path: Path) -> None:
