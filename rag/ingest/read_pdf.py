@@ -34,6 +34,7 @@ _SENSELESS_TITLE = re.compile(
     r"\(?(anonymous|unspecified)\)?|\W*",
     re.IGNORECASE,
 )
+_LINE_FEED, _RETURN, _BREAKING_HYPHENS = 10, 13, (2, 0xFFFE)
 _LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
 _CHARACTERS = str.maketrans(
     {**{chr(code): text for code, text in _LIGATURES.items()}, "\ufffe": HYPHEN, "\x00": "\ufffd"}
@@ -150,9 +151,7 @@ def _why_not_opened(error: pdfium.PdfiumError) -> str:
         return "it is locked with a password; save a copy without one and add that"
     if error.err_code == pdfium_c.FPDF_ERR_SECURITY:
         return "it is encrypted in a way that is not supported; save a copy without encryption and add that"
-    if error.err_code == pdfium_c.FPDF_ERR_SUCCESS:
-        return "it has no pages"
-    return "it is damaged or cut off; get the file again"
+    return "it is damaged, cut off or without pages; get the file again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +164,25 @@ class _Box:
 
 def _page_lines(page: pdfium.PdfTextPage) -> Iterator[Line]:
     codes = [pdfium_c.FPDFText_GetUnicode(page.raw, index) for index in range(page.count_chars())]
-    at = 0
-    for is_break, group in groupby(codes, key=lambda code: code in (10, 13)):
-        units = list(group)
-        text = _text(units)
-        if not is_break and text:
-            first = next(index for index, unit in enumerate(units) if not chr(unit).isspace())
-            last = next(index for index in reversed(range(len(units))) if not chr(units[index]).isspace())
-            yield _line(text, _box(page, at + first), _box(page, at + last))
-        at += len(units)
+    start = 0
+    for at, code in enumerate([*codes, _LINE_FEED]):
+        # A hyphen that breaks a word ends its line; PDFium puts no line end behind it.
+        end = at + 1 if code in _BREAKING_HYPHENS else at
+        if code in (_LINE_FEED, _RETURN) or end > at:
+            yield from _line(page, codes[start:end], start)
+            start = at + 1
+
+
+def _line(page: pdfium.PdfTextPage, codes: list[int], offset: int) -> Iterator[Line]:
+    """The line of these characters, the first of them being the page's character `offset`; none if it is blank."""
+    shown = [index for index, code in enumerate(codes) if not chr(code).isspace()]
+    text = _text(codes)
+    if not shown or not text:
+        return
+    first, last = _box(page, offset + shown[0]), _box(page, offset + shown[-1])
+    height = max(first.top - first.bottom, last.top - last.bottom)
+    left, right = min(first.left, last.left), max(first.right, last.right)
+    yield Line(text, left, right, min(first.bottom, last.bottom), height)
 
 
 def _text(units: list[int]) -> str:
@@ -187,12 +196,6 @@ def _box(page: pdfium.PdfTextPage, index: int) -> _Box:
         return _Box(*page.get_charbox(index, loose=True))
     except pdfium.PdfiumError:
         return _Box()
-
-
-def _line(text: str, first: _Box, last: _Box) -> Line:
-    height = max(first.top - first.bottom, last.top - last.bottom)
-    left, right = min(first.left, last.left), max(first.right, last.right)
-    return Line(text, left, right, min(first.bottom, last.bottom), height)
 
 
 def _is_garbled(text: str) -> bool:

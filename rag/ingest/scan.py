@@ -100,8 +100,7 @@ class _Walk:
             return []
 
     def _add_link(self, path: str, root: str) -> None:
-        target = os.path.realpath(path)
-        if not target.startswith(root.rstrip(os.sep) + os.sep):
+        if not Path(os.path.realpath(path)).is_relative_to(root):
             self.skipped[path] = None
 
     def _add_file(self, path: str) -> None:
