@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from rag.errors import GenerationError, ModelCorrupt, ModelError, ModelNotFound, PromptTooLong
 from rag.records import Message, ModelState
