@@ -36,7 +36,6 @@ _EVENTS = (
     "search",
     "refresh",
 )
-_LATEST = frozenset({"find", "table", "search", "refresh"})  # of several, only the last one matters
 
 
 def build_blocks(desk: Desk) -> gr.Blocks:
@@ -128,7 +127,7 @@ def _wire(bridge: gr.HTML, events: Events, outputs: dict[str, list[gr.HTML]]) ->
             inputs=None,
             outputs=outputs[name] or None,
             show_progress="hidden",
-            trigger_mode="always_last" if name in _LATEST else "multiple",
+            trigger_mode="multiple",  # "always_last" forgets what the event carried
             concurrency_limit=None,
             api_visibility="private",
         )

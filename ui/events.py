@@ -4,7 +4,7 @@ A page sends names and words only; everything it names (a conversation, a docume
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast, get_args
 
 import gradio as gr
@@ -36,13 +36,13 @@ class Events:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._views: dict[str, int] = {}
+        self._last: dict[tuple[str, str], int] = {}
 
     # --- chat ---
 
     def open(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """Show a conversation, and go on showing it while an answer is being written there."""
-        yield from self._follow(_word(event, "conversation"), request)
+        yield from self._follow(_word(event, "conversation"), _word(event, "find"), request)
 
     def ask(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """Begin an answer and show it as it comes."""
@@ -51,7 +51,7 @@ class Events:
             yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
             return
         run = self._desk.ask(_word(event, "conversation"), question)
-        yield from self._follow(run.conversation, request)
+        yield from self._follow(run.conversation, _word(event, "find"), request)
 
     def stop(self, event: gr.EventData) -> None:
         self._desk.runs.stop(_word(event, "conversation"))
@@ -65,9 +65,11 @@ class Events:
         answer = conversation.turns[number].answer
         return render_sources(answer.passages, (c.number for c in answer.citations))
 
-    def find(self, event: gr.EventData) -> Html:
+    def find(self, event: gr.EventData, request: gr.Request) -> Any:
         """The conversations that hold the words looked for."""
-        return self._list(_word(event, "conversation"), _word(event, "find"))
+        is_latest = self._latest("find", request)
+        found = self._list(_word(event, "conversation"), _word(event, "find"))
+        return found if is_latest() else gr.skip()
 
     def rename(self, event: gr.EventData) -> Html:
         title = _word(event, "title").strip()
@@ -81,14 +83,13 @@ class Events:
         self._desk.library.conversations.delete(conversation)
         return self._list(_word(event, "current"), _word(event, "find"))
 
-    def _follow(self, name: str, request: gr.Request) -> Iterator[Chat]:
+    def _follow(self, name: str, words: str, request: gr.Request) -> Iterator[Chat]:
         """The conversation at once, then its answer in the making, until it is done or the page looks elsewhere."""
-        session = request.session_hash or ""
-        view = self._views[session] = self._views.get(session, 0) + 1
+        is_latest = self._latest("view", request)
         run = self._desk.runs.get(name)
-        yield self._whole(name)
+        yield self._whole(name, words)
         shown = run
-        while run is not None and run.live and self._views[session] == view:
+        while run is not None and run.live and is_latest():
             time.sleep(_FRAME)
             run = self._desk.runs.get(name)
             if run is not None and run is not shown:
@@ -96,10 +97,10 @@ class Events:
                 cards = gr.skip() if same else render_sources(run.passages)
                 yield gr.skip(), gr.skip(), render_run(run), cards
                 shown = run
-        if shown is not None and run is None and self._views[session] == view:
-            yield self._whole(name)
+        if shown is not None and run is None and is_latest():
+            yield self._whole(name, words)
 
-    def _whole(self, name: str) -> Chat:
+    def _whole(self, name: str, words: str) -> Chat:
         """Every part of the chat as it stands."""
         desk = self._desk
         status = desk.library.status()
@@ -107,14 +108,14 @@ class Events:
         run = desk.runs.get(name)
         if conversation is None or (not conversation.turns and run is None):
             welcome = render_welcome(status, desk.questions())
-            return self._list("", ""), welcome, Html(""), Html("")
+            return self._list("", words), welcome, Html(""), Html("")
         last = conversation.turns[-1].answer if conversation.turns else None
         if run is not None:
             cards = render_sources(run.passages, searching=run.live)
         elif last is not None:
             cards = render_sources(last.passages, (c.number for c in last.citations))
         live = render_run(run) if run is not None else Html("")
-        return self._list(name, ""), render_thread(conversation, status), live, cards
+        return self._list(name, words), render_thread(conversation, status), live, cards
 
     def _list(self, current: str, words: str) -> Html:
         found = self._desk.library.conversations.list(words.strip())
@@ -122,8 +123,9 @@ class Events:
 
     # --- library ---
 
-    def table(self, event: gr.EventData) -> tuple[Html, Html]:
+    def table(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
         """The documents that the filter leaves, and the failures."""
+        is_latest = self._latest("table", request)
         library = self._desk.library
         found = library.documents(_word(event, "text").strip(), _kinds(event))
         column, down = _word(event, "column") or "title", bool(_value(event, "down"))
@@ -131,7 +133,7 @@ class Events:
         table = render_table(
             sort_documents(found, column, down=down), library.status().documents, column, down=down, rows=rows
         )
-        return table, render_failures(library.failures())
+        return (table, render_failures(library.failures())) if is_latest() else (gr.skip(), gr.skip())
 
     def adopt(self, event: gr.EventData) -> tuple[Html, Html]:
         """Queue files that were dropped, pasted or chosen."""
@@ -140,7 +142,7 @@ class Events:
         return self._jobs()
 
     def reread(self, event: gr.EventData) -> tuple[Html, Html]:
-        self._desk.reread(_word(event, "path"))
+        self._desk.reread(_word(event, "file"))
         return self._jobs()
 
     def stop_job(self, event: gr.EventData) -> tuple[Html, Html]:
@@ -167,7 +169,9 @@ class Events:
 
     # --- search, and what surrounds everything ---
 
-    def search(self, event: gr.EventData) -> Html:
+    def search(self, event: gr.EventData, request: gr.Request) -> Any:
+        """The ranked list for what stands in the field."""
+        is_latest = self._latest("search", request)
         words = _word(event, "text").strip()
         if not words:
             return render_results(None)
@@ -176,7 +180,7 @@ class Events:
             result = self._desk.library.search(words, k=_SEARCHED, where=In("kind", kinds) if kinds else None)
         except RagError as error:
             return problem(str(error))
-        return render_results(result)
+        return render_results(result) if is_latest() else gr.skip()
 
     def refresh(self, _: gr.EventData) -> Around:
         """The status line, the jobs and the models, after something changed."""
@@ -184,6 +188,15 @@ class Events:
         status = desk.library.status()
         line = tag("p", status_line(status, desk.warmth), class_="status", role="status")
         return line, *self._jobs(), render_models(status, desk.warmth, machine_facts())
+
+    def _latest(self, name: str, request: gr.Request) -> Callable[[], bool]:
+        """Says, when asked later, whether this is still the last request of its name from that page.
+
+        Answers to fast typing may overtake one another; those that came too late are not shown.
+        """
+        key = (request.session_hash or "", name)
+        number = self._last[key] = self._last.get(key, 0) + 1
+        return lambda: self._last[key] == number
 
 
 def _value(event: gr.EventData, name: str) -> object:

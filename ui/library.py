@@ -188,7 +188,7 @@ def render_failures(failures: Sequence[Failure]) -> Html:
         tag(
             "li",
             tag("div", tag("strong", file_name(f.path)), tag("span", f.path, class_="where"), tag("p", f.error)),
-            button("Try again", "reread", drawing="retry", path=f.path),
+            button("Try again", "reread", drawing="retry", file=f.path),
         )
         for f in failures
     )

@@ -62,7 +62,7 @@
     send("refresh");
     if (state.place === "library") loadTable();
     const idle = document.body.classList.contains("welcoming") && !state.beginning;
-    if (state.place === "chat" && idle) send("open", { conversation: "" });
+    if (state.place === "chat" && idle) send("open", { conversation: "", find: state.find });
   }
 
   const kindsOf = (view) => [...view.kinds];
@@ -88,7 +88,7 @@
       state.conversation = conversation || "";
       state.attached = true;
       state.beginning = false;
-      send("open", { conversation: state.conversation });
+      send("open", { conversation: state.conversation, find: state.find });
     }
     if (state.place === "library") loadTable();
     if (state.place === "search") $("[data-field=search]")?.focus();
@@ -173,7 +173,7 @@
     field.value = "";
     grow(field);
     state.beginning = !state.conversation; // the server names the new conversation
-    send("ask", { conversation: state.conversation, question });
+    send("ask", { conversation: state.conversation, question, find: state.find });
   }
 
   function grow(field) {
@@ -344,7 +344,7 @@
     choose: () => chooser.click(),
     "stop-job": (el) => send("stop_job", { job: Number(el.dataset.job) }),
     dismiss: (el) => send("dismiss", { job: Number(el.dataset.job) }),
-    reread: (el) => send("reread", { path: el.dataset.path }),
+    reread: (el) => send("reread", { file: el.dataset.file }),
     sort: (el) => {
       const view = state.library;
       view.down = view.column === el.dataset.column ? !view.down : false;

@@ -132,6 +132,7 @@ class FakeLibrary:
         self.conversations = FakeConversations()
         self.pace = pace
         self.bad: dict[str, str] = {}
+        self.reply = ""  # what the model writes; else the evidence of the best passages
         self._documents = {document.id: document for document in documents}
 
     def status(self) -> Status:
@@ -259,6 +260,8 @@ class FakeLibrary:
     def _reply(self, passages: Sequence[Passage]) -> str:
         if not passages:
             return "Nothing in your library answers this."
+        if self.reply:
+            return self.reply
         said = (p.text[e.start : e.end].strip() + f" [{p.number}]" for p in passages[:3] for e in p.evidence)
         return "\n\n".join(said)
 

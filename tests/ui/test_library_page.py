@@ -70,5 +70,5 @@ def test_failures_name_the_file_the_reason_and_a_retry() -> None:
     made = render_failures([Failure("/home/ada/<x>.pdf", "it is encrypted")])
     assert "&lt;x&gt;.pdf" in made
     assert "it is encrypted" in made
-    assert 'data-path="/home/ada/&lt;x&gt;.pdf"' in made
+    assert 'data-file="/home/ada/&lt;x&gt;.pdf"' in made
     assert render_failures([]) == ""
