@@ -21,7 +21,8 @@ def choose(result: SearchResult, count: int) -> SearchResult:
     fresh = _without_repeats(result.hits)
     most = max(2, count // 2)
     seen: Counter[str] = Counter()
-    first, rest = [], []
+    first: list[Hit] = []
+    rest: list[Hit] = []
     for hit in fresh:
         seen[hit.chunk.document_id] += 1
         (first if seen[hit.chunk.document_id] <= most else rest).append(hit)
@@ -39,7 +40,7 @@ def _without_repeats(hits: Sequence[Hit]) -> list[Hit]:
 
 
 def _repeats(new: frozenset[str], better: frozenset[str]) -> bool:
-    """Whether `new` is mostly contained in `better` (Broder 1997, "On the resemblance and containment of documents")."""
+    """Whether `new` is mostly contained in `better` (Broder 1997, "On the resemblance and containment")."""
     return len(new & better) >= _SAME * len(new) > 0
 
 

@@ -68,9 +68,11 @@ def fuse(legs: Sequence[Leg]) -> list[Fused]:
     The order of `legs` and of `looked_up` does not matter. A better raw score in one list never lowers a chunk's
     place. A score is the sum of the chunk's evidence over the largest sum that any chunk could have had.
     """
+    legs = sorted(legs, key=lambda leg: leg.retriever)  # sums of floats depend on their order
     found = _found_by(legs)
     ids = sorted(found)
-    evidence = [_evidence(leg, ids, _background(legs)) for leg in legs]
+    background = _background(legs)
+    evidence = [_evidence(leg, ids, background) for leg in legs]
     total = np.sum(evidence, axis=0) if ids else np.zeros(0)
     most = float(sum(values.max() for values in evidence)) if ids else 0.0
     scores = np.minimum(total / most, 1.0) if most > 0 else np.ones(len(ids))
@@ -80,7 +82,7 @@ def fuse(legs: Sequence[Leg]) -> list[Fused]:
 
 def _found_by(legs: Iterable[Leg]) -> dict[str, tuple[FoundBy, ...]]:
     found: dict[str, tuple[FoundBy, ...]] = {}
-    for leg in sorted(legs, key=lambda leg: leg.retriever):
+    for leg in legs:
         for rank, (name, score) in enumerate(leg.listed, start=1):
             found[name] = (*found.get(name, ()), FoundBy(leg.retriever, rank, score))
     return found
