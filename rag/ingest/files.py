@@ -33,10 +33,8 @@ def load(path: str, media_type: str, max_mb: int | None = None) -> Source:
 
 def _check_size(path: str, size: int, max_mb: int | None) -> None:
     if max_mb is not None and size > max_mb * _MIB:
-        reason = (
-            f"it has {size / _MIB:.0f} MiB, more than the {max_mb} that are read; set RAG_MAX_FILE_MB higher to read it"
-        )
-        raise UnreadableFile(path, reason)
+        found = f"it has {size / _MIB:.1f} MiB, more than the {max_mb} that are read"
+        raise UnreadableFile(path, f"{found}; set RAG_MAX_FILE_MB higher to read it")
 
 
 def _time(seconds: float) -> datetime | None:

@@ -73,7 +73,8 @@ def _decoded(raw: str) -> str:
         pieces = email.header.decode_header(text)
     except (MessageError, ValueError):
         pieces = [(text, None)]
-    return one_line(encodable("".join(_piece(value, charset) for value, charset in pieces)))
+    decoded = one_line(encodable("".join(_piece(value, charset) for value, charset in pieces)))
+    return decoded or one_line(encodable(text))
 
 
 def _piece(value: str | bytes, charset: str | None) -> str:
@@ -103,22 +104,22 @@ def _leaves(part: _Part) -> Iterator[_Part]:
 
 
 def _is_body(part: _Part) -> bool:
-    is_text = part.get_content_type() in ("text/plain", "text/html")
+    # A leaf that calls itself multipart has lost its boundary, and holds what can be saved of the message.
+    is_text = part.get_content_type() in ("text/plain", "text/html") or part.get_content_maintype() == "multipart"
     return is_text and part.get_content_disposition() != "attachment" and not part.get_filename()
 
 
 def _body(message: _Part, path: str) -> tuple[str, tuple[str, ...]]:
     """The body and warnings about it: all plain parts, or all HTML parts where the plain ones are blank."""
-    leaves = [part for part in _leaves(message) if _is_body(part)]
-    found: dict[str, list[str]] = {"text/plain": [], "text/html": []}
+    plain: list[str] = []
+    markup: list[str] = []
     warnings: dict[str, None] = {}
-    for part in leaves:
+    for part in filter(_is_body, _leaves(message)):
         text, warning = _part_text(part, path)
-        found[part.get_content_type()].append(text)
+        (markup if part.get_content_type() == "text/html" else plain).append(text)
         warnings.update({warning: None} if warning else {})
-    plain = "\n\n".join(text.strip() for text in found["text/plain"] if text.strip())
-    body = plain or "\n\n".join(visible_text(markup) for markup in found["text/html"])
-    return body, tuple(warnings)
+    body = "\n\n".join(text.strip() for text in plain if text.strip())
+    return body or "\n\n".join(map(visible_text, markup)), tuple(warnings)
 
 
 def _part_text(part: _Part, path: str) -> tuple[str, str | None]:
