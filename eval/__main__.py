@@ -1,0 +1,63 @@
+"""`python -m eval run DIR...`: how well the program finds things, measured through its own search."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from eval.cache import CachedEmbedder
+from eval.datasets import DatasetError, load
+from eval.index import StoreName
+from eval.report import print_result, progress_bars
+from eval.run import run as run_dataset
+from rag.build import build_embedder
+from rag.config import load_settings
+from rag.errors import ConfigError, RagError
+from rag.offline import deny_network
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+out = Console()
+err = Console(stderr=True)
+
+
+@app.callback()
+def main() -> None:
+    """Benchmarks of retrieval. No question or document leaves this machine."""
+
+
+@app.command()
+def run(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="BEIR folders, or one with questions.jsonl.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; a list for several DIRs.")] = False,
+    store: Annotated[StoreName, typer.Option(help="The store to search.")] = "lance",
+    k: Annotated[int, typer.Option(min=10, max=1000, help="Documents ranked per question.")] = 100,
+    split: Annotated[str, typer.Option(help="The judgements: qrels/<split>.tsv.")] = "test",
+    embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
+    chunk_tokens: Annotated[int | None, typer.Option(help="As RAG_CHUNK_TOKENS.")] = None,
+    cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to time the indexing.")] = True,
+) -> None:
+    """Index each DIR in a temporary folder, ask its questions, and print nDCG, recall, MRR and MAP by retriever."""
+    deny_network()
+    settings = load_settings(embedder=embedder, chunk_tokens=chunk_tokens)
+    datasets = [load(folder, split) for folder in folders]
+    results = []
+    for dataset in datasets:
+        vectors = CachedEmbedder(build_embedder(settings), settings.home / "cache" / "eval" if cache else None)
+        with progress_bars(dataset.name, err) as progress:
+            results.append(run_dataset(dataset, vectors, settings, store=store, depth=k, progress=progress))
+        if not as_json:
+            print_result(results[-1], out)
+    if as_json:
+        print(json.dumps(results if len(results) > 1 else results[0], ensure_ascii=False))  # noqa: T201
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except RagError as exc:
+        err.print(f"[red]error:[/red] {escape(str(exc))}")
+        sys.exit(2 if isinstance(exc, ConfigError | DatasetError) else 1)

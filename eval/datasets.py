@@ -1,0 +1,161 @@
+"""What is searched, what is asked, and which documents are right: folders in BEIR layout, or files with questions.
+
+BEIR layout (Thakur et al. 2021, https://arxiv.org/abs/2104.08663): `corpus.jsonl` with `_id`, `title` and `text`,
+`queries.jsonl` with `_id` and `text`, `qrels/<split>.tsv` with a heading and the columns query, document, grade.
+A folder with `questions.jsonl` holds ordinary files and lines `{"question", "source"}`, `source` being the path of
+the one right file inside the folder.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag.errors import RagError
+
+QUESTIONS = "questions.jsonl"
+
+
+class DatasetError(RagError):
+    """A data set that cannot be read as its layout says; the message names the file, the line and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document of a data set before it is cut into chunks."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Documents, questions and judgements, made consistent.
+
+    `queries` holds only questions with at least one right document; `judgements[query][document]` is a grade > 0 for
+    a right document and 0 for one judged wrong. `folder` is set where the documents are files to be read from there,
+    and `entries` is then empty. `notes` says in plain words what was left out and why.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    queries: Mapping[str, str]
+    judgements: Mapping[str, Mapping[str, int]]
+    notes: tuple[str, ...] = ()
+    folder: Path | None = None
+
+
+def load(folder: Path, split: str = "test") -> Dataset:
+    """Read a data set of either layout.
+
+    Raises:
+        DatasetError: a file is missing or broken, an id stands twice, or no question can be judged.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"{str(folder)!r} is not a folder; give one with corpus.jsonl, queries.jsonl and qrels/")
+    if (folder / QUESTIONS).is_file():
+        return _own_questions(folder)
+    entries = _unique((_entry(row, at), at) for row, at in _rows(folder / "corpus.jsonl"))
+    queries = _unique((_entry(row, at), at) for row, at in _rows(folder / "queries.jsonl"))
+    judged = _judgements(folder / "qrels" / f"{split}.tsv")
+    return _consistent(folder.resolve().name, entries, {e.id: e.text for e in queries}, judged)
+
+
+def _entry(row: Mapping[str, Any], at: str) -> Entry:
+    return Entry(_text(row, "_id", at), str(row.get("title") or ""), _text(row, "text", at))
+
+
+def _own_questions(folder: Path) -> Dataset:
+    """Every line is its own question; the right document is the file `source`, named as the library names it."""
+    queries: dict[str, str] = {}
+    judged: dict[str, dict[str, int]] = {}
+    root = folder.resolve()
+    for number, (row, at) in enumerate(_rows(folder / QUESTIONS), start=1):
+        source = (root / _text(row, "source", at)).resolve()
+        if not source.is_relative_to(root) or not source.is_file():
+            raise DatasetError(f"{at}: the source {row['source']!r} is not a file inside {str(folder)!r}")
+        queries[str(number)] = _text(row, "question", at)
+        judged[str(number)] = {str(source): 1}
+    if not queries:
+        raise DatasetError(f"{str(folder / QUESTIONS)!r} has no question")
+    return Dataset(root.name, (), queries, judged, folder=root)
+
+
+def _consistent(
+    name: str, entries: tuple[Entry, ...], queries: Mapping[str, str], judged: Mapping[str, Mapping[str, int]]
+) -> Dataset:
+    """Leave out what cannot be scored, and say so.
+
+    A judgement that names an absent document stays: it lowers recall for every retriever alike, as in the published
+    figures.
+    """
+    known = {entry.id for entry in entries}
+    kept = {query: text for query, text in queries.items() if any(g > 0 for g in judged.get(query, {}).values())}
+    absent = {document for query in kept for document in judged[query] if document not in known}
+    orphans = [query for query in judged if query not in queries]
+    notes = [
+        (len(queries) - len(kept), "questions without a right document are left out"),
+        (len(orphans), "judged questions are not in queries.jsonl"),
+        (len(absent), "judged documents are not in corpus.jsonl and count as not found"),
+    ]
+    if not kept:
+        raise DatasetError(f"{name!r}: no question of queries.jsonl has a right document in the judgements")
+    said = tuple(f"{count} {what}" for count, what in notes if count)
+    return Dataset(name, entries, kept, {query: judged[query] for query in kept}, said)
+
+
+def _judgements(path: Path) -> dict[str, dict[str, int]]:
+    judged: dict[str, dict[str, int]] = {}
+    for line, at in _lines(path):
+        columns = line.split("\t")
+        if columns[-1] == "score":  # the heading
+            continue
+        try:
+            query, document, grade = columns
+            judged.setdefault(query, {})[document] = int(grade)
+        except ValueError as exc:
+            raise DatasetError(f"{at}: expected query, document and a whole number, parted by tabs") from exc
+    return judged
+
+
+def _unique(entries: Iterator[tuple[Entry, str]]) -> tuple[Entry, ...]:
+    found: dict[str, Entry] = {}
+    for entry, at in entries:
+        if entry.id in found:
+            raise DatasetError(f"{at}: the id {entry.id!r} stands there twice; ids must be unique")
+        found[entry.id] = entry
+    return tuple(found.values())
+
+
+def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """The JSON objects of a file with the place of each, for messages."""
+    for line, at in _lines(path):
+        try:
+            row = json.loads(line)
+        except ValueError as exc:
+            raise DatasetError(f"{at}: not JSON ({exc})") from exc
+        if not isinstance(row, dict):
+            raise DatasetError(f"{at}: expected a JSON object")
+        yield row, at
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines of a file that are not blank, with the place of each."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield line.rstrip("\r\n"), f"{str(path)!r}, line {number}"
+    except OSError as exc:
+        raise DatasetError(f"cannot read {str(path)!r} ({exc.strerror}); see eval/datasets.py for the layout") from exc
+    except UnicodeDecodeError as exc:
+        raise DatasetError(f"{str(path)!r} is not UTF-8 ({exc.reason} at byte {exc.start}); convert it first") from exc
+
+
+def _text(row: Mapping[str, Any], key: str, at: str) -> str:
+    value = row.get(key)
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise DatasetError(f"{at}: expected a text in {key!r}")
+    return str(value)

@@ -1,0 +1,54 @@
+"""How good a ranking is, per question and on average, by ir-measures over trec_eval.
+
+nDCG@10 with linear gain and log2 discount (Järvelin & Kekäläinen 2002, as trec_eval computes it), recall, reciprocal
+rank of the first right document among the first 10, and average precision.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import ir_measures
+import numpy as np
+from ir_measures import AP, RR, R, nDCG
+
+MEASURES = {
+    "ndcg@10": nDCG @ 10,
+    "recall@10": R @ 10,
+    "recall@100": R @ 100,
+    "mrr@10": RR @ 10,
+    "map@100": AP @ 100,
+}
+_NAMES = {measure: name for name, measure in MEASURES.items()}
+DEPTH = 100  # documents per question that the measures look at
+
+Ranking = Mapping[str, Sequence[str]]  # question -> documents, best first
+Judgements = Mapping[str, Mapping[str, int]]  # question -> document -> grade
+
+
+def per_query(judgements: Judgements, ranking: Ranking) -> dict[str, dict[str, float]]:
+    """Every measure in [0, 1] for every judged question; one with an empty ranking scores 0."""
+    scores = {query: dict.fromkeys(MEASURES, 0.0) for query in judgements}
+    qrels = [ir_measures.Qrel(q, d, grade) for q, grades in judgements.items() for d, grade in grades.items()]
+    run = [
+        # trec_eval orders by score alone and breaks ties by id: a score per rank keeps our order.
+        ir_measures.ScoredDoc(query, document, float(-rank))
+        for query in judgements
+        for rank, document in enumerate(ranking.get(query, ()))
+    ]
+    for found in ir_measures.iter_calc(list(MEASURES.values()), qrels, run):
+        scores[found.query_id][_NAMES[found.measure]] = float(found.value)
+    return scores
+
+
+def mean(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Each measure averaged over the questions."""
+    return {name: float(np.mean([row[name] for row in scores.values()])) for name in MEASURES}
+
+
+def interval(
+    scores: Mapping[str, Mapping[str, float]], measure: str = "ndcg@10", draws: int = 2000
+) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of the mean over questions (Efron 1979), with a fixed seed."""
+    values = np.array([row[measure] for row in scores.values()])
+    picks = np.random.default_rng(0).integers(0, len(values), (draws, len(values)))
+    low, high = np.percentile(values[picks].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,66 @@
+"""A result as a table for people, and progress while it is made."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from eval.index import OnProgress
+from eval.metrics import MEASURES
+from eval.run import HYBRID, RETRIEVERS, Progresses
+
+_VERBS = {"index": "indexing", "ask": "asking"}
+
+
+def print_result(result: Mapping[str, Any], console: Console) -> None:
+    """The measures by retriever, the bootstrap interval of nDCG@10, and how fast it went."""
+    table = Table(title=f"{result['dataset']}: {result['queries']} questions, {result['documents']} documents")
+    table.add_column("")
+    for name in (*MEASURES, "95 % of ndcg@10"):
+        table.add_column(name, justify="right")
+    for retriever in RETRIEVERS:
+        means, (low, high) = result["by_retriever"][retriever], result["intervals"][retriever]["ndcg@10"]
+        cells = [_short(means[measure]) for measure in MEASURES] + [f"{_short(low)} to {_short(high)}"]
+        table.add_row(retriever, *cells, style="bold" if retriever == HYBRID else "")
+    console.print(table)
+    for note in result["notes"]:
+        console.print(note)
+    index = result["index"]
+    console.print(
+        f"{result['chunks']} chunks indexed at {index['documents_per_second']:.1f} documents/s "
+        f"({index['vectors_from_cache']} vectors from the cache); "
+        f"a question takes {result['ms']['total']:.0f} ms; {result['seconds']:.0f} s in all"
+    )
+
+
+@contextmanager
+def progress_bars(name: str, console: Console) -> Iterator[Progresses]:
+    """Bars with rate and time left, one per stage of the data set `name`."""
+    columns = (
+        TextColumn(name),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+
+        def stage(name: str) -> OnProgress:
+            task = bars.add_task(_VERBS[name], total=None, rate="")
+
+            def show(done: int, total: int) -> None:
+                speed = bars.tasks[task].speed
+                bars.update(task, completed=done, total=total, rate=f"{speed:.0f}/s" if speed else "")
+
+            return show
+
+        yield stage
+
+
+def _short(value: float) -> str:
+    """Three places, as tables of such figures have them: .735, 1.000."""
+    return f"{value:.3f}".removeprefix("0")

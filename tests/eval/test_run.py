@@ -1,0 +1,152 @@
+"""`python -m eval run`, end to end, with the model-free embedder."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.cache import CachedEmbedder
+from eval.datasets import load
+from eval.run import RETRIEVERS, run
+from rag.config import Settings
+from rag.embed.hashing import HashingEmbedder
+from tests.eval.made import beir, tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def result(folder: Path, tmp_path: Path, **chosen: Any) -> dict[str, Any]:
+    settings = Settings(home=tmp_path / "home")
+    return run(load(folder), CachedEmbedder(HashingEmbedder(), None), settings, store="memory", **chosen)
+
+
+def test_the_contract(tmp_path: Path) -> None:
+    found = result(tiny(tmp_path / "tiny"), tmp_path)
+    assert (found["dataset"], found["queries"], found["documents"], found["chunks"]) == ("tiny", 3, 4, 4)
+    assert found["metrics"] == found["by_retriever"]["hybrid"]
+    assert set(found["by_retriever"]) == {"text", "bm25", "hybrid"}
+    assert {"ndcg@10", "recall@10", "recall@100", "mrr@10"} <= set(found["metrics"])
+    assert found["by_retriever"]["bm25"]["ndcg@10"] == 1  # each question has a word that only its document has
+    assert set(found["per_query"]) == {"q1", "q2", "q3"}
+    assert found["per_query"]["q1"]["bm25"]["mrr@10"] == 1
+    assert found["settings"]["store"] == "memory"
+    assert found["seconds"] >= found["index"]["seconds"] > 0
+    assert set(found["ms"]) == {"embed", "text", "bm25", "fuse", "total"}
+    json.dumps(found)
+
+
+def test_a_long_document_counts_once_at_its_best_chunk(tmp_path: Path) -> None:
+    long = "\n\n".join(f"Paragraph {i} on kettles. " + "Steam rises from the spout again. " * 12 for i in range(30))
+    folder = beir(
+        tmp_path / "long",
+        [{"_id": "long", "text": long}, {"_id": "short", "text": "Fish in a kettle."}, {"_id": "x", "text": "Bees."}],
+        [{"_id": "q", "text": "steam from the spout of paragraph 17"}],
+        [("q", "long", 1)],
+    )
+    found = result(folder, tmp_path)
+    assert found["chunks"] > 10
+    assert all(found["by_retriever"][name]["mrr@10"] == 1 for name in RETRIEVERS)
+    assert found["metrics"]["recall@100"] == 1
+
+
+def test_a_question_does_not_find_itself_unless_it_is_right(tmp_path: Path) -> None:
+    corpus = [{"_id": "a", "text": "tea is better than coffee"}, {"_id": "b", "text": "coffee is better than tea"}]
+    queries = [{"_id": "a", "text": "tea is better than coffee"}]
+    other = beir(tmp_path / "other", corpus, queries, [("a", "b", 1)])
+    assert result(other, tmp_path)["metrics"]["mrr@10"] == 1
+    itself = beir(tmp_path / "itself", corpus, queries, [("a", "a", 1)])
+    assert result(itself, tmp_path)["metrics"]["mrr@10"] == 1
+
+
+def test_titles_are_read_and_ids_are_not(tmp_path: Path) -> None:
+    corpus = [
+        {"_id": "zebra", "title": "", "text": "It eats grass and has stripes."},
+        {"_id": "x", "title": "The zebra", "text": "It eats grass and is striped."},
+        {"_id": "y", "title": "", "text": "It eats leaves and has a long neck."},
+    ]
+    folder = beir(tmp_path / "titles", corpus, [{"_id": "q", "text": "zebra"}], [("q", "x", 1)])
+    found = result(folder, tmp_path)
+    assert found["by_retriever"]["bm25"]["mrr@10"] == 1
+    assert found["by_retriever"]["text"]["mrr@10"] == 1
+
+
+def test_files_with_questions(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "bees.md").write_text("# Bees\n\nThey swarm in May when the hive is full.\n", "utf-8")
+    (folder / "tea.txt").write_text("The kettle whistles when the water boils.\n", "utf-8")
+    questions = [("When do they swarm?", "bees.md"), ("What whistles?", "tea.txt")]
+    lines = [json.dumps({"question": question, "source": source}) for question, source in questions]
+    (folder / "questions.jsonl").write_text("\n".join(lines), "utf-8")
+    found = result(folder, tmp_path)
+    assert found["queries"] == 2
+    assert found["by_retriever"]["bm25"]["recall@10"] == 1
+
+
+def test_progress_reaches_the_end(tmp_path: Path) -> None:
+    seen: dict[str, list[tuple[int, int]]] = {}
+
+    def progress(stage: str) -> Any:
+        return lambda done, total: seen.setdefault(stage, []).append((done, total))
+
+    result(tiny(tmp_path / "tiny"), tmp_path, progress=progress)
+    assert (seen["index"][-1], seen["ask"][-1]) == ((4, 4), (3, 3))
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def command(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"RAG_HOME": str(home), "RAG_EMBEDDER": "hashing", "PATH": "", "SYSTEMROOT": ""}
+    call = [sys.executable, "-m", "eval", *arguments]
+    return subprocess.run(call, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_json_is_the_only_output(tmp_path: Path) -> None:
+    folder = str(tiny(tmp_path / "tiny"))
+    done = command(tmp_path / "home", "run", folder, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["settings"]["store"] == "lance"
+    assert found["by_retriever"]["bm25"]["ndcg@10"] == 1
+    again = json.loads(command(tmp_path / "home", "run", folder, folder, "--json", "--store", "memory").stdout)
+    assert [each["index"]["vectors_from_cache"] for each in again] == [4, 4]
+    assert [each["by_retriever"] for each in again] == [found["by_retriever"]] * 2
+
+
+def test_table_and_wrong_calls(tmp_path: Path) -> None:
+    folder = tiny(tmp_path / "tiny")
+    done = command(tmp_path / "home", "run", str(folder), "--store", "memory")
+    assert done.returncode == 0, done.stderr
+    assert "hybrid" in done.stdout
+    assert "1.000" in done.stdout
+    for wrong, said in (
+        ((str(tmp_path / "nothing"),), "not a folder"),
+        ((str(folder), "--split", "dev"), "dev.tsv"),
+        ((str(folder), "--chunk-tokens", "1"), "chunk_tokens"),
+        ((str(folder), "--store", "cupboard"), "cupboard"),
+        ((), "DIR"),
+    ):
+        failed = command(tmp_path / "home", "run", *wrong)
+        assert (failed.returncode, said in failed.stderr, failed.stdout) == (2, True, ""), failed
+
+
+@pytest.mark.model
+@pytest.mark.slow
+def test_the_starter_model_finds_the_sources_of_the_sample_collection(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "eval", "run", "corpus", "--json"],
+        cwd=ROOT,
+        env={"RAG_HOME": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    best_half = max(found["by_retriever"]["text"]["ndcg@10"], found["by_retriever"]["bm25"]["ndcg@10"])
+    assert found["metrics"]["ndcg@10"] >= max(0.9, best_half - 0.01)
