@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Prompts are evaluated in blocks of this many tokens that begin at multiples of it, and the KV cache is reused in whole
-# blocks. Sums in a batch depend on its size in the last bits; fixed blocks make a reply independent of earlier calls.
+# Prompts are evaluated in blocks of this many tokens that begin at multiples of it, and only whole blocks of an earlier
+# prompt are reused. A token evaluated alone, as those of a reply are, takes another path through llama.cpp than one in
+# a batch, and logits came out .46 apart; so a reply would depend on what was asked before it.
 _BLOCK = 128
 _PIECE_BYTES = 512  # longest token is far shorter
 
@@ -60,6 +61,7 @@ class LlamaGenerator:
         self._threads = threads or psutil.cpu_count(logical=False) or 1
         self._lock = threading.Lock()
         self._llama: llama_cpp.Llama | None = None
+        self._evaluated: Sequence[int] = ()  # the last prompt, which is in the KV cache
         self.state = ModelState(
             "generator", self.name, "not chosen yet", "as in the file", "loaded at first use", False
         )
@@ -113,16 +115,18 @@ class LlamaGenerator:
         """Generated tokens, at most `max_tokens`, without the one that ends the reply."""
         from llama_cpp import llama_vocab_is_eog
 
-        kept = _common_prefix(llama.input_ids[: llama.n_tokens].tolist(), prompt[:-1]) // _BLOCK * _BLOCK
+        kept = _common_prefix(self._evaluated, prompt[:-1]) // _BLOCK * _BLOCK
         llama.n_tokens = kept
+        self._evaluated = prompt[:kept]
         self.evaluated_tokens = len(prompt) - kept
         try:
             for _, token in zip(range(max_tokens), llama.generate(prompt, temp=0.0), strict=False):
+                self._evaluated = prompt
                 if llama_vocab_is_eog(llama._model.vocab, token):
                     return
                 yield token
         except (RuntimeError, ValueError) as exc:  # what llama_decode's return codes are raised as
-            llama.n_tokens = 0  # the cache may be half written
+            self._evaluated = ()  # the cache may be half written
             raise GenerationError(f"the language model {self.name!r} failed: {exc}; ask again") from exc
 
     def _prompt(self, llama: "llama_cpp.Llama", messages: Sequence[Message]) -> list[int]:
