@@ -30,7 +30,7 @@ def make_document(source: Source, kind: Kind, text: str, title: str | None = Non
         sha256=source.sha256,
         kind=kind,
         media_type=source.media_type,
-        title=one_line(encodable(title or ""), _LONGEST_TITLE) or one_line(encodable(stem(source)), _LONGEST_TITLE),
+        title=next(filter(None, map(_title, (title or "", stem(source), source.name))), "untitled"),
         text=encodable(text),
         language=detect_language(text),
         headings=tuple(
@@ -40,6 +40,10 @@ def make_document(source: Source, kind: Kind, text: str, title: str | None = Non
         parent=source.parent,
         **facts,
     )
+
+
+def _title(text: str) -> str:
+    return one_line(encodable(text), _LONGEST_TITLE)
 
 
 def stem(source: Source) -> str:

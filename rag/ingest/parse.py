@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import UnreadableFile
 from rag.ingest import media
-from rag.ingest.analyse import analyse
+from rag.ingest.analyse import analyse, detect_language
 from rag.ingest.chunk import Tokenize, chunk, embedding_text
 from rag.ingest.files import load
 from rag.records import Chunk, Document, Failure, Source
@@ -171,6 +171,7 @@ def _warm_up(tokenizer_file: str | None) -> None:
     from rag.ingest import readers  # noqa: F401
 
     _tokenizer(tokenizer_file)
+    detect_language("The model of languages is loaded for the first text.")
 
 
 def _is_light(task: ReadTask) -> bool:

@@ -31,7 +31,8 @@ SAMPLES = {
     "text/plain": ("Dear Anna,\n\n" + PROSE + "naïve 東京 😀\n").encode(),
     "text/html": (
         f"<!DOCTYPE html><html><head><meta charset=utf-8><title>Tea</title></head><body><nav><a href=/>x</a></nav>"
-        f"<article><h1>Tea ☕</h1><p>{PROSE * 3}</p><h2>More</h2><ul><li>one</li></ul><p>{PROSE}</p></article></body></html>"
+        f"<article><h1>Tea ☕</h1><p>{PROSE * 3}</p><h2>More</h2><ul><li>one</li></ul><p>{PROSE}</p></article>"
+        "</body></html>"
     ).encode(),
     "application/pdf": pdf_with(
         pdf([[("Title", "Tea"), ("BodyText", PROSE * 3)], [("Heading2", "More"), ("BodyText", PROSE)]]), a_dot_md=b"# x"

@@ -18,6 +18,9 @@ from tests.ingest.files import PROSE, mail, pdf, pdf_with
 MARKDOWN, PLAIN, PDF, MAIL = "text/markdown", "text/plain", "application/pdf", "message/rfc822"
 
 
+FRONT = "---\ntags: [brewing]\naliases: [Pot]\n---\n"
+
+
 def words(text: str) -> list[tuple[int, int]]:
     return [(at, at + 1) for at, char in enumerate(text) if char == " "]
 
@@ -33,9 +36,7 @@ def note(folder: Path, name: str, text: str = "# Tea\n\nThe kettle boils.") -> R
 
 
 def test_a_file_becomes_a_document_with_chunks_and_words(tmp_path: Path) -> None:
-    task = note(
-        tmp_path, "my-kettle.md", "---\ntags: [brewing]\naliases: [Pot]\n---\n# Tea\n\nThe kettles are boiling now."
-    )
+    task = note(tmp_path, "my-kettle.md", FRONT + "# Tea\n\nThe kettles are boiling now.")
     parsed = parse(task, None, 100, 1)
     [only] = parsed.chunks
     assert only.text == "# Tea\n\nThe kettles are boiling now."
@@ -94,8 +95,8 @@ def readers() -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_a_file_that_takes_too_long_is_given_up(tmp_path: Path, pipe: Path) -> None:
-    found = results([ReadTask(str(pipe), PDF), note(tmp_path, "good.md")], workers=1, timeout=1)
-    assert str(found["stuck.pdf"]).endswith("reading it took more than 1 s; set RAG_READ_SECONDS higher to wait longer")
+    found = results([ReadTask(str(pipe), PDF), note(tmp_path, "good.md")], workers=1, timeout=3)
+    assert str(found["stuck.pdf"]).endswith("reading it took more than 3 s; set RAG_READ_SECONDS higher to wait longer")
     assert isinstance(found["good.md"], Parsed)
 
 
@@ -153,21 +154,20 @@ def test_no_files_give_no_results() -> None:
 def test_attachments_are_parsed_as_documents_of_their_own() -> None:
     message = mail("outer words")
     message.add_attachment("# Plan\n\nsteps", filename="plan.md")
-    message.add_attachment(
-        pdf_with(pdf([[("BodyText", PROSE)]]), deep_dot_md=b"# Deep"), "application", "pdf", filename="a.pdf"
-    )
+    report = pdf_with(pdf([[("BodyText", PROSE)]]), deep_dot_md=b"# Deep")
+    message.add_attachment(report, "application", "pdf", filename="a.pdf")
     message.add_attachment(b"%PDF-broken", "application", "pdf", filename="broken.pdf")
     message.add_attachment(b"\xff\xd8", "image", "jpeg", filename="photo.jpg")
     source = Source("/mail/tea.eml", MAIL, message.as_bytes())
     parsed = parse_source(source, words, 100)
-    plan, report = parsed.attachments
-    [deep] = report.attachments
-    assert [each.document.path for each in (plan, report, deep)] == [
+    plan, second = parsed.attachments
+    [deep] = second.attachments
+    assert [each.document.path for each in (plan, second, deep)] == [
         "/mail/tea.eml!/1/plan.md",
         "/mail/tea.eml!/2/a.pdf",
         "/mail/tea.eml!/2/a.pdf!/1/deep.md",
     ]
-    assert (plan.document.parent, deep.document.parent) == (parsed.document.id, report.document.id)
+    assert (plan.document.parent, deep.document.parent) == (parsed.document.id, second.document.id)
     assert [failure.path for failure in parsed.failed] == ["/mail/tea.eml!/3/broken.pdf"]
     assert parsed.document.attachments == ()
 
@@ -184,9 +184,7 @@ def test_nesting_ends_at_three_levels() -> None:
         [parsed] = parsed.attachments
         depth += 1
     assert depth == 3
-    assert [failure.error for failure in parsed.failed] == [
-        "it is one of too many attachments, or too deep inside others"
-    ]
+    assert [each.error for each in parsed.failed] == ["it is one of too many attachments, or too deep inside others"]
 
 
 def test_an_attachment_can_be_opened_again_from_the_file_on_disk(tmp_path: Path) -> None:
@@ -211,9 +209,9 @@ def test_an_attachment_can_be_opened_again_from_the_file_on_disk(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_fifty_megabytes_of_text_stay_within_bounds(tmp_path: Path, tokenizer_file: Path) -> None:
+def test_a_large_text_stays_within_bounds(tmp_path: Path, tokenizer_file: Path) -> None:
     path = tmp_path / "large.txt"
-    path.write_text((PROSE * 20 + "\n\n") * (50_000_000 // (20 * len(PROSE))), "utf-8")
+    path.write_text((PROSE * 20 + "\n\n") * (8_000_000 // (20 * len(PROSE))), "utf-8")
     code = (
         "import resource, sys; from rag.ingest.parse import *; "
         "parsed = parse(ReadTask(sys.argv[1], 'text/plain'), sys.argv[2], 200, 64); "
@@ -223,6 +221,6 @@ def test_fifty_megabytes_of_text_stay_within_bounds(tmp_path: Path, tokenizer_fi
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     chunks, megabytes = map(int, done.stdout.split())
-    assert chunks > 50_000
-    assert megabytes < 2_000
-    assert time.perf_counter() - started < 500
+    assert chunks > 8_000
+    assert megabytes < 700
+    assert time.perf_counter() - started < 200
