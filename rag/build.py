@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rag.answer.llama import LlamaGenerator
 from rag.config import Settings
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
@@ -50,8 +51,6 @@ def build_embedder(settings: Settings) -> Embedder:
 
 def build_generator(settings: Settings) -> Generator | None:
     """The language model that the settings name; None when there is none, and answers are passages then."""
-    from rag.answer.llama import LlamaGenerator
-
     if settings.generator == "none":
         return None
     if settings.generator == "starter":

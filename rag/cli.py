@@ -333,7 +333,7 @@ def _print_sources(answer: Answer) -> None:
         page = f", p. {chunk.page}" if chunk.page else ""
         mark = "bold" if passage.number in cited else "dim"
         out.print(f"[{mark}]\\[{passage.number}] {escape(chunk.title)}{page}[/{mark}]  [dim]{escape(chunk.path)}[/dim]")
-    seconds = answer.ms.get("total", 0.0) / 1000
+    seconds = sum(answer.ms.values()) / 1000
     err.print(f"[dim]{answer.model or 'no language model'} · {answer.tokens} tokens · {seconds:.1f} s[/dim]")
 
 

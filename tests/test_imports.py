@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.offline"},
     "rag.cli": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.models", "ui"},
     "ui": SHARED | {"rag.library"},
-    "eval": SHARED | ADAPTERS | {"rag.build", "rag.offline", "rag.progress"},
+    "eval": SHARED | ADAPTERS | {"rag.build", "rag.indexing", "rag.offline", "rag.progress"},
 }
 
 

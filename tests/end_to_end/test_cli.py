@@ -71,7 +71,7 @@ def test_add_search_show_remove(rag: Rag, notes: Path) -> None:
     assert set(hit["found_by"]) == {"text", "bm25"}
     shown = rag.json("show", hit["document"])
     assert shown["text"][hit["start"] : hit["end"]] == hit["text"]
-    assert {"total"} <= set(found["ms"])
+    assert all(ms >= 0 for ms in found["ms"].values()) and {"text", "bm25", "fuse"} <= set(found["ms"])
 
     assert rag.json("status")["documents"] == 2
     assert [info["path"] for info in rag.json("list")] == [str(notes / "bees.md"), str(notes / "boiler.txt")]
@@ -112,12 +112,11 @@ def test_bad_files_cost_one_line_each(rag: Rag, notes: Path) -> None:
     assert rag.json("verify")["problems"] == []
 
 
-@pytest.mark.parametrize("query", ["?!… --", "x" * 100_000, "word " * 20_000, "'; DROP TABLE chunks; --", "\x00", "漢"])
-def test_odd_queries_have_sane_results(rag: Rag, notes: Path, query: str) -> None:
-    if "\x00" in query or len(query) > 100_000:
-        query = query.replace("\x00", "\\x00")[:100_000]
+def test_odd_queries_have_sane_results(rag: Rag, notes: Path) -> None:
     rag("add", notes)
-    assert isinstance(rag.json("search", "--", query)["hits"], list)
+    for query in ("?!… --", ("word " * 20_000)[:100_000], "'; DROP TABLE chunks; -- 漢 \\x00 boiler"):
+        assert isinstance(rag.json("search", query)["hits"], list)
+    assert rag.json("verify")["problems"] == []
 
 
 def test_wrong_calls_are_status_two(rag: Rag) -> None:
@@ -205,7 +204,7 @@ def test_two_at_once_lose_nothing(rag: Rag, tmp_path: Path) -> None:
         _, error = process.communicate(timeout=300)
         assert process.returncode in (0, 1), error
         if process.returncode:
-            assert "another" in error
+            assert "is writing to the library" in error
     for folder in folders:
         rag("add", folder)
     assert rag.json("verify") == {"documents": 600, "chunks": 600, "problems": []}
@@ -226,7 +225,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None
         folder.mkdir()
         for number in range(60):
             (folder / f"{number}.txt").write_text(" ".join(f"word{number}x{i}." for i in range(20_000)))
-        assert "space" in rag("add", folder, status=1).stderr
+        assert "the disk is full" in rag("add", folder, status=1).stderr
         subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
         rag("add", folder)
         report = rag.json("verify")
