@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from eval.cache import CachedEmbedder
 from eval.datasets import DatasetError, load
+from eval.fusions import FUSIONS
 from eval.index import StoreName
 from eval.report import print_result, progress_bars
 from eval.run import run as run_dataset
@@ -38,6 +39,7 @@ def run(
     split: Annotated[str, typer.Option(help="The judgements: qrels/<split>.tsv.")] = "test",
     embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
     chunk_tokens: Annotated[int | None, typer.Option(help="As RAG_CHUNK_TOKENS.")] = None,
+    fusions: Annotated[bool, typer.Option("--fusions", help="Score other ways to fuse beside ours.")] = False,
     cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to time the indexing.")] = True,
 ) -> None:
     """Index each DIR in a temporary folder, ask its questions, and print nDCG, recall, MRR and MAP by retriever."""
@@ -47,10 +49,12 @@ def run(
     results = []
     for dataset in datasets:
         vectors = CachedEmbedder(build_embedder(settings), settings.home / "cache" / "eval" if cache else None)
+        others = tuple(FUSIONS) if fusions else ()
         with progress_bars(dataset.name, err) as progress:
-            results.append(run_dataset(dataset, vectors, settings, store=store, depth=k, progress=progress))
+            found = run_dataset(dataset, vectors, settings, store=store, depth=k, fusions=others, progress=progress)
+        results.append(found)
         if not as_json:
-            print_result(results[-1], out)
+            print_result(found, out)
     if as_json:
         print(json.dumps(results if len(results) > 1 else results[0], ensure_ascii=False))  # noqa: T201
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from eval.index import OnProgress
 from eval.metrics import MEASURES
-from eval.run import HYBRID, RETRIEVERS, Progresses
+from eval.run import HYBRID, Progresses
 
 _VERBS = {"index": "indexing", "ask": "asking"}
 
@@ -21,8 +21,8 @@ def print_result(result: Mapping[str, Any], console: Console) -> None:
     table.add_column("")
     for name in (*MEASURES, "95 % of ndcg@10"):
         table.add_column(name, justify="right")
-    for retriever in RETRIEVERS:
-        means, (low, high) = result["by_retriever"][retriever], result["intervals"][retriever]["ndcg@10"]
+    for retriever, means in result["by_retriever"].items():
+        low, high = result["intervals"][retriever]["ndcg@10"]
         cells = [_short(means[measure]) for measure in MEASURES] + [f"{_short(low)} to {_short(high)}"]
         table.add_row(retriever, *cells, style="bold" if retriever == HYBRID else "")
     console.print(table)

@@ -12,10 +12,12 @@ import numpy as np
 from eval import metrics
 from eval.cache import CachedEmbedder
 from eval.datasets import Dataset
+from eval.fusions import fused
 from eval.index import Index, OnProgress, StoreName, build_index
 from rag.config import Settings
 from rag.records import Chunk
 from rag.retrieve import fuse, search
+from rag.retrieve.search import Ranked
 
 HYBRID = "hybrid"
 RETRIEVERS = (search.TEXT, search.BM25, HYBRID)
@@ -40,12 +42,14 @@ def run(
     *,
     store: StoreName = "lance",
     depth: int = metrics.DEPTH,
+    fusions: Sequence[str] = (),
     progress: Progresses = lambda stage: lambda done, total: None,
 ) -> dict[str, Any]:
     """Index `dataset` in a temporary folder, ask all its questions, and give the result as the contract has it.
 
     Args:
         depth: documents per question that are ranked; measures that look deeper than this count less than they could.
+        fusions: names in `eval.fusions`, scored beside ours.
         progress: called with "index" and "ask".
     """
     started = time.monotonic()
@@ -53,12 +57,12 @@ def run(
         index = build_index(dataset, embedder, settings, store, Path(folder), progress("index"))
         known = embedder.hits
         try:
-            rankings = ask(dataset, index, depth, progress("ask"))
+            rankings = ask(dataset, index, depth, fusions, progress("ask"))
         finally:
             index.store.close()
             embedder.save()
-    scores = {name: metrics.per_query(dataset.judgements, rankings.documents[name]) for name in RETRIEVERS}
-    by_retriever = {name: metrics.mean(scores[name]) for name in RETRIEVERS}
+    scores = {name: metrics.per_query(dataset.judgements, ranking) for name, ranking in rankings.documents.items()}
+    by_retriever = {name: metrics.mean(found) for name, found in scores.items()}
     return {
         "dataset": dataset.name,
         "queries": len(dataset.queries),
@@ -66,8 +70,8 @@ def run(
         "chunks": index.chunks,
         "metrics": by_retriever[HYBRID],
         "by_retriever": by_retriever,
-        "intervals": {name: {"ndcg@10": metrics.interval(scores[name])} for name in RETRIEVERS},
-        "per_query": {query: {name: scores[name][query] for name in RETRIEVERS} for query in dataset.queries},
+        "intervals": {name: {"ndcg@10": metrics.interval(found)} for name, found in scores.items()},
+        "per_query": {query: {name: found[query] for name, found in scores.items()} for query in dataset.queries},
         "notes": list(dataset.notes),
         "settings": _settings(embedder, settings, store, depth),
         "index": {
@@ -80,20 +84,27 @@ def run(
     }
 
 
-def ask(dataset: Dataset, index: Index, depth: int, show: OnProgress) -> Rankings:
+def ask(dataset: Dataset, index: Index, depth: int, fusions: Sequence[str], show: OnProgress) -> Rankings:
     """Every question through the Searcher, as deep as `depth` documents."""
-    documents: dict[str, dict[str, list[str]]] = {name: {} for name in RETRIEVERS}
+    documents: dict[str, dict[str, list[str]]] = {name: {} for name in (*RETRIEVERS, *fusions)}
     ms = []
     for number, (query, text) in enumerate(dataset.queries.items(), start=1):
         result, lists = index.searcher.explain(text, depth * _CHUNKS_PER_DOCUMENT)
         found = {ranked.retriever: [match.chunk for match in ranked.matches] for ranked in lists}
         found[HYBRID] = [hit.chunk for hit in result.hits]
-        for name in RETRIEVERS:
-            ranked = _documents(found[name], index.names)
+        found.update((fusion, _fused(fusion, lists)) for fusion in fusions)
+        for name, chunks in found.items():
+            ranked = _documents(chunks, index.names)
             documents[name][query] = _without_itself(query, ranked, dataset.judgements[query])[:depth]
         ms.append(result.ms)
         show(number, len(dataset.queries))
     return Rankings(documents, ms)
+
+
+def _fused(fusion: str, lists: Sequence[Ranked]) -> list[Chunk]:
+    chunks = {match.chunk.id: match.chunk for ranked in lists for match in ranked.matches}
+    scores = {ranked.retriever: [(match.chunk.id, match.score) for match in ranked.matches] for ranked in lists}
+    return [chunks[name] for name in fused(fusion, scores)]
 
 
 def _documents(chunks: Sequence[Chunk], names: Mapping[str, str]) -> list[str]:

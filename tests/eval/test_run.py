@@ -86,6 +86,12 @@ def test_files_with_questions(tmp_path: Path) -> None:
     assert found["by_retriever"]["bm25"]["recall@10"] == 1
 
 
+def test_other_fusions_stand_beside_ours_on_demand(tmp_path: Path) -> None:
+    found = result(tiny(tmp_path / "tiny"), tmp_path, fusions=("rrf", "relative.7"))
+    assert list(found["by_retriever"]) == ["text", "bm25", "hybrid", "rrf", "relative.7"]
+    assert 0 < found["by_retriever"]["rrf"]["ndcg@10"] <= 1
+
+
 def test_progress_reaches_the_end(tmp_path: Path) -> None:
     seen: dict[str, list[tuple[int, int]]] = {}
 
