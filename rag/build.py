@@ -6,10 +6,10 @@ from rag.answer.llama import LlamaGenerator
 from rag.config import Settings
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
+from rag.environment import prepare_environment
 from rag.errors import ModelNotFound
 from rag.library import Library
 from rag.models import starter
-from rag.offline import deny_network
 from rag.protocols import Embedder, Generator, Store
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
@@ -24,7 +24,7 @@ def open_library(settings: Settings) -> Library:
         ModelNotFound: the embedder is not on this machine.
         StoreError: the library's files cannot be opened.
     """
-    deny_network()
+    prepare_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
     embedder = build_embedder(settings)
     return Library(

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from rag.offline import deny_network
+from rag.environment import prepare_environment
 
-deny_network()
+prepare_environment()
 
 
 @pytest.fixture(autouse=True)

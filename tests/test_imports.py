@@ -29,13 +29,13 @@ MAY_IMPORT = {
     "rag.progress": {"rag.records"},
     "rag.json_forms": {"rag.records"},
     "rag.bootstrap": set(),
-    "rag.offline": set(),
+    "rag.environment": set(),
     "rag.indexing": SHARED | {"rag.ingest", "rag.store"},
     "rag.library": SHARED | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer", "rag.indexing"},
-    "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.offline"},
+    "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment"},
     "rag.cli": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.models", "ui"},
     "ui": SHARED | {"rag.library"},
-    "eval": SHARED | ADAPTERS | {"rag.build", "rag.indexing", "rag.offline", "rag.progress"},
+    "eval": SHARED | ADAPTERS | {"rag.build", "rag.indexing", "rag.environment", "rag.progress"},
 }
 
 
