@@ -15,10 +15,11 @@ from eval.fusions import FUSIONS
 from eval.index import StoreName
 from eval.report import print_result, progress_bars
 from eval.run import run as run_dataset
+from eval.stress import variants, write
 from rag.build import build_embedder
 from rag.config import load_settings
+from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
-from rag.offline import deny_network
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 out = Console()
@@ -43,7 +44,7 @@ def run(
     cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to time the indexing.")] = True,
 ) -> None:
     """Index each DIR in a temporary folder, ask its questions, and print nDCG, recall, MRR and MAP by retriever."""
-    deny_network()
+    prepare_environment()
     settings = load_settings(embedder=embedder, chunk_tokens=chunk_tokens)
     datasets = [load(folder, split) for folder in folders]
     results = []
@@ -57,6 +58,22 @@ def run(
             print_result(found, out)
     if as_json:
         print(json.dumps(results if len(results) > 1 else results[0], ensure_ascii=False))  # noqa: T201
+
+
+@app.command()
+def stress(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A BEIR folder.")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="Where to write the folders <name>-<variant>.")],
+    split: Annotated[str, typer.Option(help="The judgements: qrels/<split>.tsv.")] = "test",
+) -> None:
+    """Write variants of DIR on which words or vectors fail, and print their paths, to be given to `run`."""
+    dataset = load(folder, split)
+    if dataset.folder is not None:
+        raise DatasetError(f"{str(folder)!r} holds files; variants are made of BEIR folders")
+    for name, variant in variants(dataset).items():
+        target = to / f"{dataset.name}-{name}"
+        write(variant, target)
+        print(target)  # noqa: T201
 
 
 if __name__ == "__main__":
