@@ -22,7 +22,7 @@ def test_questions_change_and_answers_do_not(tmp_path: Path) -> None:
 
 def test_each_variant(tmp_path: Path) -> None:
     _, found = made(tmp_path)
-    assert found["keyword"].queries == {"q1": "bees", "q2": "bicycle", "q3": "whistles"}
+    assert found["keyword"].queries == {"q1": "swarm", "q2": "bicycle", "q3": "whistles"}
     assert "When do bees swarm?" in found["chatty"].queries["q1"]
     assert not any(c in "abcdefghijklmnopqrstuvwxyz" for entry in found["cipher"].entries for c in entry.text)
     asked, text = found["references"].queries["about d1"], found["references"].entries[0].text
