@@ -204,12 +204,14 @@ class Indexer:
             for path, (document, _) in self._catalogue.states().items()
             if MARK not in path and path not in found and _under(path, roots) and not Path(path).exists()
         }
-        if prune:
-            for document in gone.values():
-                remove_documents(self._catalogue, self._store(), [document])
+        if prune and gone:
+            remove_documents(self._catalogue, self._store(), list(gone.values()))
             self._tally.removed += gone
+            self._written = True
         else:
             self._tally.vanished += gone
+        failed = [failure.path for failure in self._catalogue.failures()]
+        self._catalogue.clear_failures(path for path in failed if _under(path, roots) and not Path(path).exists())
 
     def _tell(self, path: str, embedded: int = 0, to_embed: int = 1) -> None:
         """`embedded` of `to_embed` chunks of the batch in work are through: embedding is what takes the time."""
