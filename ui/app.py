@@ -1,6 +1,7 @@
 """The server: puts the page, the routes and the guard together, and runs them on this machine only."""
 
 import os
+import shutil
 import socket
 import threading
 import webbrowser
@@ -21,15 +22,15 @@ _STYLE = '<link rel="stylesheet" href="/ui/style.css"><link rel="icon" href="/ui
 
 
 def build_app(library: Library) -> FastAPI:
-    """The whole application for one library. The models start loading when the server has started."""
+    """The whole application for one library. The models start loading when a first page is there to show it."""
     uploads = library.settings.home / "uploads"
-    uploads.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(uploads, ignore_errors=True)  # what was taken in has been copied; the rest nobody asked for
+    uploads.mkdir(parents=True)
     os.environ["GRADIO_TEMP_DIR"] = str(uploads)  # Gradio reads it when the page is mounted; uploads stay in our home
     desk = Desk(library, uploads)
     app = FastAPI(title="Commonplace", docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(make_routes(library, desk.pulse))
+    app.include_router(make_routes(desk))
     app.add_middleware(Guard)
-    app.router.add_event_handler("startup", desk.warm)
     gr.mount_gradio_app(
         app,
         build_blocks(desk),

@@ -7,7 +7,7 @@ from ui.controls import button, icon_button, problem, search_field
 from ui.html import Html, join, tag
 from ui.render import render_answer, render_words
 from ui.runs import Run
-from ui.words import count, day, milliseconds, model_name, short_model
+from ui.words import count, day, found_in, model_name, short_model
 
 _TITLE = 60
 
@@ -110,9 +110,9 @@ def _actions(number: int, answer: Answer) -> Html:
     )
 
 
-def _waiting(run: Run) -> Html | None:
+def _waiting(run: Run) -> Html:
     if run.text:
-        return None
+        return tag("p", "Writing…", class_="waiting")
     words = {
         "waiting": "Waiting for the answer before this one…",
         "searching": "Looking through your library…",
@@ -129,9 +129,7 @@ def _failure(run: Run) -> Html:
 def small_print(answer: Answer, status: Status) -> str:
     """`6 of 1,204 passages · found in 23 ms · first word 0.4 s · 38 tokens/s · SmolLM2-135M on CPU`."""
     ms = answer.ms
-    facts = [f"{len(answer.passages):,} of {count(status.chunks, 'passage')}"]
-    if "search" in ms:
-        facts.append(f"found in {milliseconds(ms['search'])}")
+    facts = [f"{len(answer.passages):,} of {count(status.chunks, 'passage')}", f"found in {found_in(ms)}"]
     if "first_token" in ms:
         facts.append(f"first word {ms['first_token'] / 1000:.1f} s")
     if answer.tokens and ms.get("generate"):

@@ -25,11 +25,16 @@ class Desk:
         self.jobs = Jobs(library, self.pulse)
         self.runs = Runs(library, library.conversations, self.pulse)
         self.warmth = Warmth()
+        self._warming = threading.Lock()
+        self._warm_begun = False
         self._questions: tuple[int, list[str]] = (-1, [])
 
     def warm(self) -> None:
-        """Load the models in the background, so that the page is there before they are."""
-        threading.Thread(target=self._warm, name="warming", daemon=True).start()
+        """Load the models in the background, once."""
+        with self._warming:
+            if not self._warm_begun:
+                self._warm_begun = True
+                threading.Thread(target=self._warm, name="warming", daemon=True).start()
 
     def _warm(self) -> None:
         with self.pulse:

@@ -27,6 +27,8 @@ _FRAME = 0.08  # seconds between two pictures of an answer in the making
 _SEARCHED = 20
 _ALL = 1_000_000
 
+_NOTHING_NEW = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
+
 Chat = tuple[Any, Any, Any, Any]  # conversations, thread, live, sources
 Around = tuple[Any, Any, Any, Any]  # status, jobs beside the chat, jobs in the library, models
 
@@ -42,16 +44,16 @@ class Events:
 
     def open(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """Show a conversation, and go on showing it while an answer is being written there."""
-        yield from self._follow(_word(event, "conversation"), _word(event, "find"), request)
+        yield from self._follow(_word(event, "conversation"), event, request)
 
     def ask(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """Begin an answer and show it as it comes."""
         question = _word(event, "question").strip()
         if not question:
-            yield gr.skip(), gr.skip(), gr.skip(), gr.skip()
+            yield _NOTHING_NEW
             return
         run = self._desk.ask(_word(event, "conversation"), question)
-        yield from self._follow(run.conversation, _word(event, "find"), request)
+        yield from self._follow(run.conversation, event, request)
 
     def stop(self, event: gr.EventData) -> None:
         self._desk.runs.stop(_word(event, "conversation"))
@@ -67,7 +69,7 @@ class Events:
 
     def find(self, event: gr.EventData, request: gr.Request) -> Any:
         """The conversations that hold the words looked for."""
-        is_latest = self._latest("find", request)
+        is_latest = self._latest("find", event, request)
         found = self._list(_word(event, "conversation"), _word(event, "find"))
         return found if is_latest() else gr.skip()
 
@@ -83,12 +85,12 @@ class Events:
         self._desk.library.conversations.delete(conversation)
         return self._list(_word(event, "current"), _word(event, "find"))
 
-    def _follow(self, name: str, words: str, request: gr.Request) -> Iterator[Chat]:
+    def _follow(self, name: str, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """The conversation at once, then its answer in the making, until it is done or the page looks elsewhere."""
-        is_latest = self._latest("view", request)
-        run = self._desk.runs.get(name)
-        yield self._whole(name, words)
-        shown = run
+        is_latest = self._latest("view", event, request)
+        words = _word(event, "find")
+        run = shown = self._desk.runs.get(name)
+        yield self._whole(name, words) if is_latest() else _NOTHING_NEW
         while run is not None and run.live and is_latest():
             time.sleep(_FRAME)
             run = self._desk.runs.get(name)
@@ -125,7 +127,7 @@ class Events:
 
     def table(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any]:
         """The documents that the filter leaves, and the failures."""
-        is_latest = self._latest("table", request)
+        is_latest = self._latest("table", event, request)
         library = self._desk.library
         found = library.documents(_word(event, "text").strip(), _kinds(event))
         column, down = _word(event, "column") or "title", bool(_value(event, "down"))
@@ -171,7 +173,7 @@ class Events:
 
     def search(self, event: gr.EventData, request: gr.Request) -> Any:
         """The ranked list for what stands in the field."""
-        is_latest = self._latest("search", request)
+        is_latest = self._latest("search", event, request)
         words = _word(event, "text").strip()
         if not words:
             return render_results(None)
@@ -189,13 +191,13 @@ class Events:
         line = tag("p", status_line(status, desk.warmth), class_="status", role="status")
         return line, *self._jobs(), render_models(status, desk.warmth, machine_facts())
 
-    def _latest(self, name: str, request: gr.Request) -> Callable[[], bool]:
-        """Says, when asked later, whether this is still the last request of its name from that page.
+    def _latest(self, name: str, event: gr.EventData, request: gr.Request) -> Callable[[], bool]:
+        """Says, whenever asked, whether this is the last request of its name that the page has made.
 
-        Answers to fast typing may overtake one another; those that came too late are not shown.
+        Requests of fast typing, and their answers, may overtake one another; those that come too late are not shown.
         """
-        key = (request.session_hash or "", name)
-        number = self._last[key] = self._last.get(key, 0) + 1
+        key, number = (request.session_hash or "", name), _number(event, "order")
+        self._last[key] = max(number, self._last.get(key, 0))
         return lambda: self._last[key] == number
 
 

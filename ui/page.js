@@ -26,7 +26,8 @@
 
   function connect(trigger, uploader, names) {
     const known = new Set(names);
-    send = (name, data = {}) => known.has(name) && trigger(name, data);
+    let order = 0; // requests may overtake one another on their way
+    send = (name, data = {}) => known.has(name) && trigger(name, { ...data, order: (order += 1) });
     upload = uploader;
     window.addEventListener("hashchange", route);
     watch();

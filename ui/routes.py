@@ -7,9 +7,8 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from rag.errors import DocumentNotFound, RagError
-from rag.library import Library
+from ui.desk import Desk
 from ui.links import is_document_id
-from ui.pulse import Pulse
 from ui.source_page import render_problem, render_source
 
 _HERE = Path(__file__).parent
@@ -23,9 +22,10 @@ _PDF_POLICY = "frame-ancestors 'self'"  # a sandbox would stop the browser's own
 _NOT_FOUND = "It is not in the library any more, or it never was."
 
 
-def make_routes(library: Library, pulse: Pulse) -> APIRouter:
-    """The routes for one library. Documents are asked for by id; no route takes a path."""
+def make_routes(desk: Desk) -> APIRouter:
+    """The routes for one desk. Documents are asked for by id; no route takes a path."""
     routes = APIRouter()
+    library = desk.library
 
     @routes.get("/source/{document}")
     def source(document: str, start: int | None = Query(None), end: int | None = Query(None)) -> Response:
@@ -52,7 +52,8 @@ def make_routes(library: Library, pulse: Pulse) -> APIRouter:
 
     @routes.get("/pulse")
     def beat() -> Response:
-        return JSONResponse({"version": pulse.version, "busy": pulse.busy})
+        desk.warm()  # the first beat comes when a page is drawn: importing torch earlier would hold it up for seconds
+        return JSONResponse({"version": desk.pulse.version, "busy": desk.pulse.busy})
 
     @routes.get("/ui/{name}")
     def asset(name: str) -> Response:

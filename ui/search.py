@@ -7,7 +7,7 @@ from ui.html import Html, tag
 from ui.icons import kind_icon
 from ui.links import document_address
 from ui.sources import found_by, mark, place
-from ui.words import count, milliseconds
+from ui.words import count, found_in
 
 _SHOWN = 420  # characters of a passage
 _LEAD = 80
@@ -21,10 +21,9 @@ def render_results(result: SearchResult | None) -> Html:
         return tag(
             "p", "Nothing in your library matches. Try other words, or fewer kinds.", class_="none", role="status"
         )
-    total = milliseconds(sum(result.ms.values()) if "total" not in result.ms else result.ms["total"])
     return tag(
         "div",
-        tag("p", f"{count(len(result.hits), 'passage')} in {total}", class_="counted", role="status"),
+        tag("p", f"{count(len(result.hits), 'passage')} in {found_in(result.ms)}", class_="counted", role="status"),
         tag("ol", *(_result(hit, result.query) for hit in result.hits), class_="results"),
     )
 

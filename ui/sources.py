@@ -43,9 +43,7 @@ def card(passage: Passage, *, cited: bool) -> Html:
         place(chunk),
         tag("blockquote", excerpt(passage.text, passage.start, passage.evidence)),
         tag("div", found_by(passage.hit), _original(chunk), class_="chips"),
-        None
-        if passage.in_prompt
-        else tag("p", "Shown to you, but there was no room for it in the prompt.", class_="aside"),
+        None if passage.in_prompt else tag("p", "Found, but not given to the model.", class_="aside"),
         class_="card cited" if cited else "card",
         data_number=passage.number,
     )

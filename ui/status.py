@@ -7,7 +7,7 @@ from rag.records import ModelState, Status
 from ui.controls import icon_button, problem
 from ui.html import Html, join, tag
 from ui.icons import icon
-from ui.words import count, model_name
+from ui.words import count, device, model_name
 
 _PLACES = (("chat", "Chat"), ("library", "Library"), ("search", "Search"), ("models", "Models"))
 _ROLES = {"embedder": "Finds passages by meaning", "generator": "Writes answers"}
@@ -66,12 +66,13 @@ def render_models(status: Status, warmth: Warmth, machine: Sequence[tuple[str, s
 
 
 def _model(model: ModelState, warmth: Warmth) -> Html:
-    state = "ready" if model.loaded else "loading" if warmth.loading else "loads when it is needed"
+    ready = f"{device(model)} · {model.precision} · ready"
+    state = ready if model.loaded else "loading" if warmth.loading else "loads when it is needed"
     return tag(
         "article",
         tag("p", _ROLES[model.role], class_="role"),
         tag("h2", model.name),
-        tag("p", f"{model.device.upper()} · {model.precision} · {state}", class_="small-print"),
+        tag("p", state, class_="small-print"),
         tag("p", model.reason, class_="reason"),
         class_="model",
     )

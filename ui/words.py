@@ -1,10 +1,12 @@
 """Numbers, times and names as people write them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import PurePath
 
 from rag.records import ModelState
 
+_SEARCH_STAGES = ("embed", "text", "bm25", "image", "fuse", "rerank")
 _ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -50,9 +52,20 @@ def file_name(path: str) -> str:
     return path.replace("\\", "/").rsplit("/", 1)[-1]
 
 
+def found_in(ms: Mapping[str, float]) -> str:
+    """How long the search took, of all the stages that a result or an answer tells, in milliseconds."""
+    return milliseconds(sum(ms.get(stage, 0.0) for stage in _SEARCH_STAGES))
+
+
+def device(state: ModelState) -> str:
+    """`CPU`, `GPU`: where a model runs, as people call it."""
+    return "GPU" if state.device.startswith(("cuda", "mps")) else state.device.upper()
+
+
 def model_name(state: ModelState) -> str:
-    """`SmolLM2-135M on CPU`: the short name of a model and where it runs."""
-    return f"{short_model(state.name)} on {state.device.upper()}"
+    """`SmolLM2-135M on CPU`: the short name of a model and, once it is loaded, where it runs."""
+    short = short_model(state.name)
+    return f"{short} on {device(state)}" if state.loaded else short
 
 
 def short_model(name: str) -> str:

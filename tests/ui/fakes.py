@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rag.config import Settings
-from rag.errors import DocumentNotFound, InvalidQuery, StoreError
+from rag.errors import DocumentNotFound, InvalidQuery, RagError, StoreError
 from rag.filters import Filter
 from rag.records import (
     AddReport,
@@ -132,6 +132,7 @@ class FakeLibrary:
         self.conversations = FakeConversations()
         self.pace = pace
         self.bad: dict[str, str] = {}
+        self.trouble: RagError | None = None  # raised by the next answers
         self.reply = ""  # what the model writes; else the evidence of the best passages
         self._documents = {document.id: document for document in documents}
 
@@ -213,7 +214,7 @@ class FakeLibrary:
             Hit(make_chunk(d, page=1 if d.pages else None), rank, score / 10, (FoundBy("bm25", rank, score),))
             for rank, (score, d) in enumerate(best, 1)
         )
-        return SearchResult(query, hits, {"search": 3.0})
+        return SearchResult(query, hits, {"embed": 2.0, "bm25": 1.0})
 
     def ask(
         self,
@@ -223,6 +224,8 @@ class FakeLibrary:
         where: Filter | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[AnswerEvent]:
+        if self.trouble is not None:
+            raise self.trouble
         result = self.search(question)
         passages = tuple(self._passage(hit, question) for hit in result.hits)
         yield Retrieved(result, passages)
@@ -246,7 +249,7 @@ class FakeLibrary:
                 "SmolLM2-135M-Instruct Q4_1",
                 abstained=not passages,
                 tokens=len(pieces),
-                ms={"search": 3.0, "first_token": 400.0, "generate": 1000.0},
+                ms={"embed": 2.0, "bm25": 1.0, "first_token": 400.0, "generate": 1000.0},
             )
         )
 

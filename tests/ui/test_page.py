@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import uvicorn
 
+from rag.errors import GenerationError
 from tests.browser import Screen
 from tests.ui.fakes import FakeLibrary, make_document
 from ui.app import build_app
@@ -283,6 +284,61 @@ def test_every_control_has_a_name_and_every_page_its_landmarks(address: str, win
     assert screen.page.locator("main").count() == 1
     assert screen.page.locator("[role=status]").count() >= 1
     assert screen.page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_a_pasted_file_is_taken_in_and_pasted_words_stay_words(address: str, window: Window) -> None:
+    screen = window(address).open()
+    paste = """([type, name, content]) => {
+      const data = new DataTransfer();
+      if (name) data.items.add(new File([content], name)); else data.setData(type, content);
+      const event = new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true });
+      return document.querySelector('#question').dispatchEvent(event);
+    }"""
+    assert screen.page.evaluate(paste, ["text/plain", "", "only words"])  # left to the browser
+    assert not screen.page.evaluate(paste, ["", "pasted.md", "The pasted walrus sleeps on the pier."])
+    screen.matches("#jobs-here", "1 added.*pasted.md")
+    screen.ask("Where does the pasted walrus sleep?")
+    assert "pier" in screen.text("#thread .turn")
+    quiet(screen)
+
+
+def test_copy_and_ask_again(address: str, window: Window) -> None:
+    screen = window(address, permissions=["clipboard-read", "clipboard-write"]).open()
+    screen.ask("When does the queen leave the hive?")
+    screen.page.click("[data-do=copy]")
+    screen.matches("#announcer", "Copied")
+    assert screen.page.evaluate("navigator.clipboard.readText()") == "The queen leaves with half the hive in May. [1]"
+    screen.page.click("[data-do=retry]")
+    screen.page.wait_for_function("document.querySelectorAll('#thread .turn').length === 2")
+    quiet(screen)
+
+
+def test_what_fails_says_so_where_it_failed(address: str, library: FakeLibrary, window: Window) -> None:
+    screen = window(address).open()
+    library.trouble = GenerationError("the model ran out of memory; set context_tokens lower")
+    screen.page.fill("#question", "When does the queen leave the hive?")
+    screen.page.keyboard.press("Enter")
+    screen.matches("#live [role=alert]", "ran out of memory; set context_tokens lower")
+    library.trouble = None
+    screen.page.click("#live [data-do=again]")
+    screen.page.wait_for_selector("body:not(.busy) #thread .cite")
+    assert screen.page.locator("#live .turn").count() == 0
+    assert screen.page.locator(".conversations li").count() == 1
+    quiet(screen)
+
+
+def test_nothing_found_is_a_calm_whole_answer(address: str, window: Window) -> None:
+    screen = window(address).open()
+    screen.ask("Xylophone?")
+    assert screen.text("#thread .answer.calm") == "Nothing in your library answers this."
+    assert screen.page.locator("[role=alert]").count() == 0
+    quiet(screen)
+
+
+def test_a_server_that_is_gone_is_said(library: FakeLibrary, window: Window) -> None:
+    with serving(library) as where:
+        screen = window(where).open()
+    screen.page.wait_for_selector("body.away")
 
 
 NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, textarea, select, [role=img], iframe')]

@@ -7,14 +7,15 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from tests.ui.fakes import FakeLibrary, make_document
-from ui.pulse import Pulse
+from tests.ui.test_jobs import until
+from ui.desk import Desk
 from ui.routes import make_routes
 
 
 def client(library: FakeLibrary) -> TestClient:
     """The routes alone: the application around them is in test_guard."""
     app = FastAPI()
-    app.include_router(make_routes(library, Pulse()))  # type: ignore[arg-type]
+    app.include_router(make_routes(Desk(library, library.settings.home)))  # type: ignore[arg-type]
     return TestClient(app, base_url="http://127.0.0.1:7860")
 
 
@@ -75,6 +76,12 @@ def test_assets_are_a_closed_list(library: FakeLibrary) -> None:
     assert browser.get("/ui/..%2fapp.py").status_code == 404
 
 
-def test_the_pulse_is_a_number(library: FakeLibrary) -> None:
-    beat = client(library).get("/pulse").json()
-    assert set(beat) == {"version", "busy"}
+def test_the_pulse_counts_changes_and_the_first_one_warms_the_models_once(library: FakeLibrary) -> None:
+    warmed = []
+    library.warm = lambda: warmed.append(1)  # type: ignore[method-assign]
+    browser = client(library)
+    beats = [browser.get("/pulse").json() for _ in range(5)]
+    assert [set(beat) for beat in beats] == [{"version", "busy"}] * 5
+    until(lambda: not browser.get("/pulse").json()["busy"])
+    assert warmed == [1]
+    assert browser.get("/pulse").json()["version"] > 0
