@@ -4,6 +4,7 @@ from typing import Literal
 
 from ui.html import Attribute, Html, tag
 from ui.icons import icon
+from ui.words import sentence
 
 Look = Literal["plain", "quiet", "primary", "round"]
 
@@ -52,4 +53,4 @@ def search_field(name: str, label: str, placeholder: str, look: str = "find") ->
 
 def problem(words: str, *more: object) -> Html:
     """What went wrong, in a sentence with its remedy, next to what caused it."""
-    return tag("div", icon("warning"), tag("p", words), *more, class_="problem", role="alert")
+    return tag("div", icon("warning"), tag("p", sentence(words)), *more, class_="problem", role="alert")

@@ -9,7 +9,7 @@ from ui.html import Html, tag
 from ui.icons import KIND_NAMES, icon, kind_icon
 from ui.jobs import Job
 from ui.links import document_address
-from ui.words import count, day, duration, file_name, folder
+from ui.words import count, day, duration, file_name, folder, sentence
 
 _ROWS = 200  # drawn at once; the filter reaches all
 _COLUMNS: tuple[tuple[str, str, Callable[[DocumentInfo], Any]], ...] = (
@@ -129,7 +129,7 @@ def job_line(job: Job) -> str:
     """One sentence on where a job stands."""
     files = file_name(job.paths[0]) if len(job.paths) == 1 else count(len(job.paths), "file")
     if job.error:
-        return job.error
+        return sentence(job.error)
     if job.report:
         return _result(job.report, stopped=job.state == "stopped")
     if job.stop.is_set():
@@ -176,7 +176,9 @@ def _details(job: Job) -> Html | None:
         return None
     lines = [tag("li", file_name(path)) for path in (*report.added, *report.updated)[:3]]
     lines += [tag("li", f"{file_name(path)}: this kind of file is not read", class_="bad") for path in report.skipped]
-    lines += [tag("li", f"{file_name(f.path)}: {f.error}", class_="bad") for f in (*report.failed, *report.warnings)]
+    lines += [
+        tag("li", f"{file_name(f.path)}: {sentence(f.error)}", class_="bad") for f in (*report.failed, *report.warnings)
+    ]
     return tag("ul", *lines) if lines else None
 
 
@@ -187,7 +189,12 @@ def render_failures(failures: Sequence[Failure]) -> Html:
     rows = (
         tag(
             "li",
-            tag("div", tag("strong", file_name(f.path)), tag("span", f.path, class_="where"), tag("p", f.error)),
+            tag(
+                "div",
+                tag("strong", file_name(f.path)),
+                tag("span", f.path, class_="where"),
+                tag("p", sentence(f.error)),
+            ),
             button("Try again", "reread", drawing="retry", file=f.path),
         )
         for f in failures

@@ -8,6 +8,7 @@
     conversation: "",
     place: "chat",
     picked: new Set(),
+    done: new Set(), // jobs whose end was seen before the last question: they stay on the Library page only
     library: { text: "", kinds: new Set(), column: "title", down: false, all: false },
     search: { text: "", kinds: new Set() },
     find: "",
@@ -108,6 +109,7 @@
       due = 0;
       onThread();
       onTable();
+      for (const job of $$("#jobs-here .job")) job.hidden = state.done.has(job.dataset.job);
     };
     const soon = () => (due ||= setTimeout(redrawn, 16));
     new MutationObserver(soon).observe($(".gradio-container"), { childList: true, subtree: true, characterData: true });
@@ -170,6 +172,7 @@
   function ask(question) {
     if (!question.trim() || document.body.classList.contains("busy")) return;
     state.attached = true;
+    for (const job of $$("#jobs-here .job-done, #jobs-here .job-stopped")) state.done.add(job.dataset.job);
     const field = $("#question");
     field.value = "";
     grow(field);

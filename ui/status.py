@@ -7,7 +7,7 @@ from rag.records import ModelState, Status
 from ui.controls import icon_button, problem
 from ui.html import Html, join, tag
 from ui.icons import icon
-from ui.words import count, device, model_name
+from ui.words import count, device, model_name, sentence
 
 _PLACES = (("chat", "Chat"), ("library", "Library"), ("search", "Search"), ("models", "Models"))
 _ROLES = {"embedder": "Finds passages by meaning", "generator": "Writes answers"}
@@ -73,7 +73,7 @@ def _model(model: ModelState, warmth: Warmth) -> Html:
         tag("p", _ROLES[model.role], class_="role"),
         tag("h2", model.name),
         tag("p", state, class_="small-print"),
-        tag("p", model.reason, class_="reason"),
+        tag("p", sentence(model.reason), class_="reason"),
         class_="model",
     )
 

@@ -15,6 +15,13 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def sentence(words: str) -> str:
+    """`it is empty` as a sentence: a capital at the beginning, a full stop at the end."""
+    clean = words.strip()
+    begun = clean[:1].upper() + clean[1:]
+    return begun if not begun or begun[-1] in ".!?…:" else begun + "."
+
+
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     suffix = "th" if number % 100 in (11, 12, 13) else _ORDINALS.get(number % 10, "th")

@@ -87,7 +87,7 @@ def test_a_run_says_what_it_waits_for() -> None:
 def test_a_failed_run_keeps_its_words_and_offers_a_retry() -> None:
     made = render_run(Run("c", "q <", state="failed", text="Half an", error="the model < failed"))
     assert "Half an" in made
-    assert "the model &lt; failed" in made
+    assert "The model &lt; failed." in made
     assert 'data-do="again"' in made
     assert 'data-text="q &lt;"' in made
 

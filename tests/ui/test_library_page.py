@@ -51,7 +51,7 @@ def test_the_line_of_a_job() -> None:
     report = AddReport(added=("/u/a.pdf",), failed=(Failure("/u/b.md", "it is empty"),), seconds=3.0)
     assert job_line(replace(job, state="done", report=report)) == "1 added, 1 failed in 3 s"
     assert job_line(replace(job, state="stopped", report=AddReport())) == "Stopped: nothing to read in a moment"
-    assert job_line(replace(job, state="failed", error="no room on the disk")) == "no room on the disk"
+    assert job_line(replace(job, state="failed", error="no room on the disk")) == "No room on the disk."
 
 
 def test_a_stopped_job_says_that_it_is_stopping() -> None:
@@ -69,6 +69,6 @@ def test_a_running_job_can_be_stopped_and_a_done_one_dismissed() -> None:
 def test_failures_name_the_file_the_reason_and_a_retry() -> None:
     made = render_failures([Failure("/home/ada/<x>.pdf", "it is encrypted")])
     assert "&lt;x&gt;.pdf" in made
-    assert "it is encrypted" in made
+    assert "It is encrypted." in made
     assert 'data-file="/home/ada/&lt;x&gt;.pdf"' in made
     assert render_failures([]) == ""

@@ -140,7 +140,7 @@ def test_a_failed_file_says_why_and_is_read_again(
     late.write_text("Now there is something to read.")
     library.bad[str(late)] = "it is empty"
     screen = window(address).open("#library")
-    screen.matches("#failures", "late.md.*it is empty")
+    screen.matches("#failures", "late.md.*It is empty")
     screen.page.click("#failures [data-do=reread]")
     screen.matches("#table", "late")
     screen.page.wait_for_selector("#failures .failures", state="detached")

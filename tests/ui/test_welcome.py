@@ -10,7 +10,7 @@ from rag.records import Status
 from tests.ui.fakes import FakeLibrary, make_document
 from ui.status import Warmth, render_models, status_line
 from ui.welcome import contents, first_questions, render_welcome
-from ui.words import count, duration, folder, milliseconds, ordinal, short_model
+from ui.words import count, duration, folder, milliseconds, ordinal, sentence, short_model
 
 
 def test_what_is_in_the_library() -> None:
@@ -57,7 +57,7 @@ def test_the_status_line(library: FakeLibrary) -> None:
 
 def test_the_models_page_says_which_where_and_why(library: FakeLibrary) -> None:
     made = render_models(library.status(), Warmth(loading=False), [("Memory", "8 GiB")])
-    assert "this processor has bf16 instructions" in made
+    assert "This processor has bf16 instructions." in made
     assert "<dt>Memory</dt><dd>8 GiB</dd>" in made
     assert "There is no language model" in render_models(Status("/h", 0, 0, {}, ()), Warmth(), [])
 
@@ -82,5 +82,8 @@ def test_other_words() -> None:
     assert milliseconds(23.4) == "23 ms"
     assert milliseconds(1400) == "1.4 s"
     assert folder("/home/ada/notes/bees.md") == "ada/notes"
+    assert sentence(" it is empty ") == "It is empty."
+    assert sentence("'a.pdf': is it cut off?") == "'a.pdf': is it cut off?"
+    assert sentence("") == ""
     assert folder("/a.md") == "/"
     assert short_model("SmolLM2-135M-Instruct-Q4_1.gguf") == "SmolLM2-135M"
