@@ -45,7 +45,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
         status = _part("status")
         chat = _chat()
         library = _library()
-        results = _search()
+        looking, results = _search()
         with gr.Column(elem_id="place-models", elem_classes="place"):
             models = _part("models")
         bridge = _bridge()
@@ -65,7 +65,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             "stop_job": [jobs_here, jobs_there],
             "dismiss": [jobs_here, jobs_there],
             "remove": [notice],
-            "search": [results],
+            "search": [looking, results],
             "refresh": [status, jobs_here, jobs_there, models],
         }
         _wire(bridge, Events(desk), outputs)
@@ -102,10 +102,10 @@ def _library() -> tuple[gr.HTML, ...]:
     return notice, jobs, failures, table
 
 
-def _search() -> gr.HTML:
+def _search() -> tuple[gr.HTML, gr.HTML]:
     with gr.Column(elem_id="place-search", elem_classes="place"):
         _part("search-tools", _search_tools())
-        return _part("results", render_results(None))
+        return _part("looking"), _part("results", render_results(None))
 
 
 def _bridge() -> gr.HTML:

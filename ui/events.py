@@ -4,7 +4,7 @@ A page sends names and words only; everything it names (a conversation, a docume
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast, get_args
 
 import gradio as gr
@@ -171,18 +171,21 @@ class Events:
 
     # --- search, and what surrounds everything ---
 
-    def search(self, event: gr.EventData, request: gr.Request) -> Any:
-        """The ranked list for what stands in the field."""
+    def search(self, event: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, Any]]:
+        """The ranked list for what stands in the field, and a word that it is coming."""
         is_latest = self._latest("search", event, request)
-        words = _word(event, "text").strip()
+        yield tag("p", "Looking through your library…", class_="waiting late", role="status"), gr.skip()
+        found = self._found(_word(event, "text").strip(), _kinds(event))
+        yield (Html(""), found) if is_latest() else (gr.skip(), gr.skip())
+
+    def _found(self, words: str, kinds: Sequence[Kind]) -> Html:
         if not words:
             return render_results(None)
-        kinds = _kinds(event)
+        where = In("kind", tuple(kinds)) if kinds else None
         try:
-            result = self._desk.library.search(words, k=_SEARCHED, where=In("kind", kinds) if kinds else None)
+            return render_results(self._desk.library.search(words, k=_SEARCHED, where=where))
         except RagError as error:
             return problem(str(error))
-        return render_results(result) if is_latest() else gr.skip()
 
     def refresh(self, _: gr.EventData) -> Around:
         """The status line, the jobs and the models, after something changed."""

@@ -73,7 +73,7 @@ def _model(model: ModelState, warmth: Warmth) -> Html:
         tag("p", _ROLES[model.role], class_="role"),
         tag("h2", model.name),
         tag("p", state, class_="small-print"),
-        tag("p", sentence(model.reason), class_="reason"),
+        tag("p", sentence(model.reason), class_="reason") if model.loaded else None,
         class_="model",
     )
 
