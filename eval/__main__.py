@@ -41,7 +41,7 @@ def run(
     embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
     chunk_tokens: Annotated[int | None, typer.Option(help="As RAG_CHUNK_TOKENS.")] = None,
     fusions: Annotated[bool, typer.Option("--fusions", help="Score other ways to fuse beside ours.")] = False,
-    cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to time the indexing.")] = True,
+    cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to measure times.")] = True,
 ) -> None:
     """Index each DIR in a temporary folder, ask its questions, and print nDCG, recall, MRR and MAP by retriever."""
     prepare_environment()

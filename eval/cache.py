@@ -33,6 +33,11 @@ class CachedEmbedder:
         self.hits = 0
 
     @property
+    def remembers(self) -> bool:
+        """Whether vectors are kept from run to run, so that the time a text takes is not that of the model."""
+        return self._path is not None
+
+    @property
     def state(self) -> ModelState:
         return self._embedder.state
 

@@ -55,7 +55,7 @@ class Searcher:
         Raises:
             InvalidQuery: the query is empty.
         """
-        text = " ".join(query.split())[:_CHARACTERS]
+        text = beginning(query)
         if not text:
             raise InvalidQuery("the question is empty; type some words to look for")
         if k <= 0 or not any(map(str.isalnum, text)):
@@ -84,6 +84,11 @@ class Searcher:
 
     def _terms(self, text: str) -> str:
         return " ".join(self._analyse_query(text).split()[:_TERMS])
+
+
+def beginning(query: str) -> str:
+    """What is read of a query: its beginning, with runs of white space as one space."""
+    return " ".join(query.split())[:_CHARACTERS]
 
 
 def _hits(legs: Sequence[Leg], matches: Sequence[Match], k: int) -> tuple[Hit, ...]:
