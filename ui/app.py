@@ -5,6 +5,7 @@ import shutil
 import socket
 import threading
 import webbrowser
+from contextlib import suppress
 
 import gradio as gr
 import uvicorn
@@ -31,6 +32,7 @@ def build_app(library: Library) -> FastAPI:
     app = FastAPI(title="Commonplace", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(make_routes(desk))
     app.add_middleware(Guard)
+    app.state.desk = desk
     gr.mount_gradio_app(
         app,
         build_blocks(desk),
@@ -57,19 +59,23 @@ def serve(library: Library, *, open_browser: bool = True) -> None:
     settings = library.settings
     check_host(settings.host)
     listening = _listen(settings.host, settings.port)
-    address = f"http://{settings.host}:{listening.getsockname()[1]}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{listening.getsockname()[1]}"
     app = build_app(library)
     Console(stderr=True).print(f"Commonplace is at [bold]{address}[/bold] (Ctrl-C ends it)")
     if open_browser:
         threading.Timer(0.5, webbrowser.open, [address]).start()
     config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is ended
+        uvicorn.Server(config).run(sockets=[listening])
+    app.state.desk.close()
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if os.name == "posix":  # elsewhere it would let two servers share the port
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
     except OSError as error:

@@ -14,6 +14,8 @@ from ui.runs import Run, Runs
 from ui.status import Warmth
 from ui.welcome import first_questions
 
+_PATIENCE = 10.0  # seconds that a job or an answer has to end, once it is told to
+
 
 class Desk:
     """Shared by all pages of this server; there is one person, who may have several windows open."""
@@ -45,6 +47,11 @@ class Desk:
                 self.warmth = Warmth(loading=False, error=str(error))
             except Exception as error:  # noqa: BLE001  the page must say it: nobody reads the terminal
                 self.warmth = Warmth(loading=False, error=f"unexpected {type(error).__name__}: {error}")
+
+    def close(self) -> None:
+        """Let what is being indexed and written come to an orderly end, before the library is closed."""
+        self.jobs.close(_PATIENCE)
+        self.runs.close(_PATIENCE)
 
     def conversation(self, name: str) -> Conversation | None:
         """The conversation of that id, or None when there is none (any more)."""

@@ -74,9 +74,9 @@ class Events:
         return found if is_latest() else gr.skip()
 
     def rename(self, event: gr.EventData) -> Html:
-        title = _word(event, "title").strip()
-        if title:
-            self._desk.library.conversations.rename(_word(event, "conversation"), title)
+        title, conversation = _word(event, "title").strip(), _word(event, "conversation")
+        if title and self._desk.conversation(conversation) is not None:
+            self._desk.library.conversations.rename(conversation, title)
         return self._list(_word(event, "current"), _word(event, "find"))
 
     def delete(self, event: gr.EventData) -> Html:

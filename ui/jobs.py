@@ -67,8 +67,9 @@ class Jobs:
         self._jobs: dict[int, Job] = {}
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._queue: Queue[int] = Queue()
-        threading.Thread(target=self._work, name="indexing", daemon=True).start()
+        self._queue: Queue[int | None] = Queue()
+        self._worker = threading.Thread(target=self._work, name="indexing", daemon=True)
+        self._worker.start()
 
     def all(self) -> list[Job]:
         """Newest first."""
@@ -98,6 +99,13 @@ class Jobs:
                 del self._jobs[number]
         self._pulse.touch()
 
+    def close(self, seconds: float) -> None:
+        """Stop everything at the next file and wait that long for it."""
+        for job in self.all():
+            job.stop.set()
+        self._queue.put(None)
+        self._worker.join(seconds)
+
     def _put(self, job: Job) -> Job:
         self._set(job)
         self._queue.put(job.number)
@@ -112,10 +120,9 @@ class Jobs:
         self._pulse.touch()
 
     def _work(self) -> None:
-        while True:
-            job = self._jobs[self._queue.get()]
+        while (number := self._queue.get()) is not None:
             with self._pulse:
-                self._run(job)
+                self._run(self._jobs[number])
 
     def _run(self, job: Job) -> None:
         if job.stop.is_set():

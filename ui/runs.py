@@ -91,6 +91,14 @@ class Runs:
         with self._lock:
             self._runs.pop(conversation, None)
 
+    def close(self, seconds: float) -> None:
+        """Stop everything and wait that long for the answer in work to be kept."""
+        with self._lock:
+            for run in self._runs.values():
+                run.stop.set()
+        if self._turn.acquire(timeout=seconds):
+            self._turn.release()
+
     def _write(self, run: Run, past: tuple[Message, ...]) -> None:
         with self._pulse, self._turn:
             run = replace(run, state="searching")

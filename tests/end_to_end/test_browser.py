@@ -51,7 +51,7 @@ def serving(home: Path) -> Iterator[str]:
             yield _address(server, log)
         finally:
             server.send_signal(signal.SIGINT)
-            server.wait(30)
+            assert server.wait(30) == 0, log.read_text()
 
 
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:

@@ -107,6 +107,16 @@ def test_the_pulse_is_busy_while_a_job_runs(library: FakeLibrary, tmp_path: Path
     assert pulse.version > before
 
 
+def test_closing_stops_what_runs_and_what_waits(library: FakeLibrary, tmp_path: Path) -> None:
+    library.pace = 0.05
+    jobs = Jobs(library, Pulse())
+    jobs.add(files(tmp_path, 50))
+    jobs.add(files(tmp_path, 1))
+    until(lambda: jobs.all()[1].progress)
+    jobs.close(5)
+    assert [job.state for job in jobs.all()] == ["stopped", "stopped"]
+
+
 # --- answers -----------------------------------------------------------------------------------------------------
 
 
@@ -131,6 +141,16 @@ def test_an_answer_can_be_stopped_and_keeps_what_was_written(library: FakeLibrar
     (turn,) = library.conversations.get(conversation.id).turns
     assert turn.answer.finish == "stopped"
     assert turn.answer.text
+
+
+def test_closing_keeps_what_was_written(library: FakeLibrary) -> None:
+    library.pace = 0.05
+    runs = Runs(library, library.conversations, Pulse())
+    conversation = library.conversations.create("Bees")
+    runs.start(conversation, "When does the queen leave the hive?")
+    until(lambda: (run := runs.get(conversation.id)) is not None and run.text)
+    runs.close(5)
+    assert library.conversations.get(conversation.id).turns[0].answer.finish == "stopped"
 
 
 def test_a_second_question_waits_for_the_first(library: FakeLibrary) -> None:
