@@ -198,7 +198,7 @@ class Indexer:
 
     def _forget_vanished(self, paths: Sequence[Path | str], found: set[str], prune: bool) -> None:
         """Report indexed files that are gone from the folders given; with `prune`, remove them."""
-        roots = [Path(path).absolute() for path in paths]
+        roots = [Path(path).resolve() for path in paths]  # as `scan` names what lies under them
         gone = {
             path: document
             for path, (document, _) in self._catalogue.states().items()

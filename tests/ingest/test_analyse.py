@@ -104,3 +104,14 @@ def test_the_query_side_imports_no_model() -> None:
     code = "import sys, rag.ingest.analyse; print([m for m in ('py3langid', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_function_words_of_a_question_are_left_out() -> None:
+    assert analyse_query("When did the bees leave their home?", ["en"]) == "bee leav home"
+    assert analyse_query("Wann haben die Bienen das Haus verlassen?", ["en", "de"]) == (
+        "wann bienen haus verlassen bien verlass"
+    )
+
+
+def test_a_question_of_function_words_alone_keeps_them() -> None:
+    assert analyse_query("to be or not to be", ["en"]) == "to be or not"
