@@ -93,7 +93,7 @@ def _chat() -> tuple[gr.HTML, ...]:
 
 def _library() -> tuple[gr.HTML, ...]:
     with gr.Column(elem_id="place-library", elem_classes="place"):
-        _part("library-head", tag("section", tag("h1", "Library"), drop_zone("library")))
+        _part("library-head", tag("section", tag("h1", "Library"), drop_zone()))
         jobs = _part("jobs-there")
         failures = _part("failures")
         _part("library-tools", _library_tools())

@@ -13,7 +13,6 @@
     search: { text: "", kinds: new Set() },
     find: "",
     pulse: -1,
-    lit: null,
     attached: true, // the reader follows the end of the conversation
     beginning: false, // a first question is on its way
   };
@@ -319,7 +318,10 @@
       go("#chat");
       $("#question").focus();
     },
-    list: () => document.body.classList.toggle(narrow() ? "list-open" : "list-shut"),
+    list: () => {
+      const beside = matchMedia("(min-width: 1181px)").matches; // narrower, it lies over the conversation
+      document.body.classList.toggle(beside ? "list-shut" : "list-open");
+    },
     ask: (el) => ask(el.dataset.text),
     again: (el) => ask(el.dataset.text),
     retry: (el) => ask(el.closest(".turn").dataset.question),

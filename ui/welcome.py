@@ -37,7 +37,7 @@ def render_welcome(status: Status, questions: Sequence[str]) -> Html:
             "section",
             tag("h1", "Your library is empty"),
             tag("p", "Give it something to read. What you add is read on this machine and stays on it.", class_="lede"),
-            drop_zone("welcome"),
+            drop_zone(),
             class_="welcome",
         )
     asks = [tag("li", tag("button", q, type="button", class_="starter", data_do="ask", data_text=q)) for q in questions]
@@ -46,7 +46,7 @@ def render_welcome(status: Status, questions: Sequence[str]) -> Html:
         tag("h1", "What would you like to find again?"),
         tag("p", contents(status), class_="lede"),
         tag("ul", *asks, class_="starters", aria_label="Questions to begin with") if asks else None,
-        drop_zone("welcome"),
+        drop_zone(),
         class_="welcome",
     )
 
@@ -58,7 +58,7 @@ def contents(status: Status) -> str:
     return f"{count(status.documents, 'document')} in {count(status.chunks, 'passage')}{listed}."
 
 
-def drop_zone(name: str) -> Html:
+def drop_zone() -> Html:
     """A button that takes files by click, by key and by dropping; the page's script does the rest."""
     return tag(
         "button",
@@ -68,7 +68,6 @@ def drop_zone(name: str) -> Html:
         type="button",
         class_="drop-zone",
         data_do="choose",
-        data_zone=name,
     )
 
 

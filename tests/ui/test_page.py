@@ -260,6 +260,19 @@ def test_a_narrow_window_works_with_one_thumb(address: str, window: Window) -> N
     quiet(screen)
 
 
+def test_in_a_window_of_middle_width_the_list_lies_over_the_conversation(address: str, window: Window) -> None:
+    screen = window(address, 1000, 760).open()
+    screen.ask("When does the queen leave the hive?")
+    middle, status = screen.page.locator("#middle"), screen.page.locator("#status")
+    before = middle.bounding_box()
+    screen.page.click(".list-toggle")
+    screen.page.wait_for_selector(".conversations li a:visible")
+    assert middle.bounding_box() == before
+    places = screen.page.locator(".places").bounding_box()
+    assert status.bounding_box()["x"] >= places["x"] + places["width"]
+    quiet(screen)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_what_is_drawn_has_contrast(address: str, window: Window, scheme: str) -> None:
     """The colours that the browser really used, not those that the style sheet meant."""
