@@ -3,7 +3,7 @@
 BEIR layout (Thakur et al. 2021, https://arxiv.org/abs/2104.08663): `corpus.jsonl` with `_id`, `title` and `text`,
 `queries.jsonl` with `_id` and `text`, `qrels/<split>.tsv` with a heading and the columns query, document, grade.
 A folder with `questions.jsonl` holds ordinary files and lines `{"question", "source"}`, `source` being the path of
-the one right file inside the folder.
+the one right file inside the folder, or `<path of a mail>!/<number>/<name>` of a file attached to one.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import RagError
+from rag.ingest.attachments import MARK
 
 QUESTIONS = "questions.jsonl"
 
@@ -73,11 +74,12 @@ def _own_questions(folder: Path) -> Dataset:
     judged: dict[str, dict[str, int]] = {}
     root = folder.resolve()
     for number, (row, at) in enumerate(_rows(folder / QUESTIONS), start=1):
-        source = (root / _text(row, "source", at)).resolve()
+        file, *attached = _text(row, "source", at).split(MARK, maxsplit=1)
+        source = (root / file).resolve()
         if not source.is_relative_to(root) or not source.is_file():
             raise DatasetError(f"{at}: the source {row['source']!r} is not a file inside {str(folder)!r}")
         queries[str(number)] = _text(row, "question", at)
-        judged[str(number)] = {str(source): 1}
+        judged[str(number)] = {MARK.join([str(source), *attached]): 1}
     if not queries:
         raise DatasetError(f"{str(folder / QUESTIONS)!r} has no question")
     return Dataset(root.name, (), queries, judged, folder=root)

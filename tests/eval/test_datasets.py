@@ -96,7 +96,13 @@ def test_own_questions(tmp_path: Path) -> None:
     assert dataset.folder == tmp_path.resolve()
 
 
-@pytest.mark.parametrize("source", ["missing.md", "../outside.md"])
+def test_own_questions_about_what_is_attached(tmp_path: Path) -> None:
+    (tmp_path / "roof.eml").write_text("Subject: roof\n", "utf-8")
+    (tmp_path / "questions.jsonl").write_text('{"question": "?", "source": "roof.eml!/1/quotation.pdf"}\n')
+    assert load(tmp_path).judgements == {"1": {f"{(tmp_path / 'roof.eml').resolve()}!/1/quotation.pdf": 1}}
+
+
+@pytest.mark.parametrize("source", ["missing.md", "../outside.md", "missing.eml!/1/a.pdf"])
 def test_a_source_that_is_not_in_the_folder(tmp_path: Path, source: str) -> None:
     (tmp_path / "outside.md").write_text("x")
     (tmp_path / "in").mkdir()

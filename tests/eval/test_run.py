@@ -34,7 +34,7 @@ def test_the_contract(tmp_path: Path) -> None:
     assert found["per_query"]["q1"]["bm25"]["mrr@10"] == 1
     assert found["settings"]["store"] == "memory"
     assert found["seconds"] >= found["index"]["seconds"] > 0
-    assert set(found["ms"]) == {"embed", "text", "bm25", "fuse", "total"}
+    assert {"embed", "text", "bm25", "fuse", "total"} <= set(found["ms"])
     json.dumps(found)
 
 

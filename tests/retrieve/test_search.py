@@ -46,7 +46,7 @@ def test_ranks_scores_and_count(searcher: Searcher) -> None:
 
 def test_times_of_every_stage_are_told(searcher: Searcher) -> None:
     ms = searcher.search("water", 3).ms
-    assert list(ms) == ["embed", "text", "bm25", "fuse"]
+    assert {"embed", "text", "bm25", "fuse"} <= set(ms)
     assert all(t >= 0 for t in ms.values())
 
 
