@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event
 
 from rag.answer.cite import cite, stands_in
-from rag.answer.clean import Cleaner, clean
+from rag.answer.clean import Cleaner, clean, unmarked
 from rag.answer.evidence import SentencePool, grams, mark
 from rag.answer.prompt import Prompt, build_prompt, build_small_prompt, without_markers
 from rag.errors import GenerationError, ModelError
@@ -26,6 +26,7 @@ MODEL_FAILED = "The language model could not answer ({}). These are the passages
 _SMALL = 700_000_000  # parameters; a smaller model is not left to speak for the sources, see `_small_reply`
 _SMALL_TOKENS = 64  # of its one sentence
 _QUOTES = 3  # sentences quoted where no model writes
+_NEARLY = 0.8  # of the best one's score, which a second quotation before a small model's own words must have
 _QUOTE = 400  # characters of each
 _COPIED = 0.8  # share of a sentence's grams that stand in a quotation which it only repeats
 _STOP = ("\nQuestion:", "\nSources:")  # a model that goes on with a question of its own
@@ -146,9 +147,10 @@ def _small_reply(
     """The best evidence word for word, then one sentence of the model's own if it adds nothing to its sources.
 
     On xquad-en the best sentence holds the answer to .82 of the questions, the 135M starter's own to .50, and it
-    invents names and numbers. Sentences that say no more than one of the sources are few, but true.
+    invents names and numbers. Sentences that say no more than one of the sources are few, but true. A second
+    quotation that is nearly as good raises what is answered about the sample collection from 36 of 78 to 47.
     """
-    (quoted,) = _best(prompt.passages, 1)
+    quoted = "\n\n".join(_best(prompt.passages, 2, _NEARLY))
     yield draft.add(quoted)
     sentence = _first_sentence(prompt, generator, min(answer_tokens, _SMALL_TOKENS), draft, stop)
     before = cleaner.removed
@@ -195,14 +197,18 @@ def _quoted(opening: str, passages: Sequence[Passage]) -> str:
     return "\n\n".join([clean(opening, 0)[0], *_best(passages, _QUOTES)])
 
 
-def _best(passages: Sequence[Passage], count: int) -> list[str]:
-    """The `count` best sentences of evidence, quoted, each with the marker of its passage; safe to show."""
+def _best(passages: Sequence[Passage], count: int, least: float = 0.0) -> list[str]:
+    """The `count` best sentences of evidence, quoted, each with the marker of its passage; safe to show.
+
+    Those whose score is below `least` of the best one's are left out.
+    """
     found = sorted(((e, p) for p in passages for e in p.evidence), key=lambda item: -item[0].score)
-    return [_quotation(passage, e.start - passage.start, e.end - passage.start) for e, passage in found[:count]]
+    good = [(e, p) for e, p in found[:count] if e.score >= least * found[0][0].score]
+    return [_quotation(passage, e.start - passage.start, e.end - passage.start) for e, passage in good]
 
 
 def _quotation(passage: Passage, start: int, end: int) -> str:
-    words, _ = clean(without_markers(one_line(passage.text[start:end], _QUOTE)), 0)
+    words, _ = clean(without_markers(unmarked(one_line(passage.text[start:end], _QUOTE))), 0)
     return f"“{words}” [{passage.number}]"
 
 

@@ -26,6 +26,10 @@ _LIST = rf"\s{{0,3}}{_NUMBER}(?:\s{{0,3}}(?:,|;|&|and|-|–|—)\s{{0,3}}{_NUMBE
 _MARKER = re.compile(rf"((?<!\s)\s*|)(?:\[({_LIST})\]|【({_LIST})】)", re.IGNORECASE)
 _OPEN_MARKER = re.compile(r"(?<!\s)\s*【[^】\n]{0,200}\Z")
 _RANGE = re.compile(r"(\d{1,3})(?:\s*[-–—]\s*\D{0,12}?(\d{1,3}))?")
+_LEADING = re.compile(r"^\s*(?:(?:[-*+>]|#{1,6})\s+)+")
+_WIKILINK = re.compile(r"\[\[([^\[\]|]{1,200})(?:\|([^\[\]|]{1,200}))?\]\]")
+_EMPHASIS = re.compile(r"(\*\*|__|`)(?=\S)(.{1,400}?)(?<=\S)\1")
+_BARS = re.compile(r"\s*\|(?:[\s:|-]*\|)*\s*")
 _BACKTICKS = re.compile(r"(`+|\n)")
 _DAGGER = re.compile(r"†[^,;]*")
 # Nothing is decided within a run of these without spaces: it may be half an address, a tag or a marker.
@@ -129,3 +133,11 @@ def harmless(text: str) -> str:
     text = _WWW.sub("", _SCHEME.sub("", text))
     text = _TAG.sub("‹", text)
     return _LINK_SYNTAX.sub("] ", _IMAGE_SYNTAX.sub("", text))
+
+
+def unmarked(line: str) -> str:
+    """A line of Markdown as it reads: without list and heading marks, emphasis, table bars and wikilink brackets."""
+    line = _LEADING.sub("", line)
+    line = _WIKILINK.sub(lambda link: link[2] or link[1], line)
+    line = _EMPHASIS.sub(r"\2", line)
+    return _BARS.sub(" · ", line.strip("| "))

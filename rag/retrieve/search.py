@@ -65,6 +65,8 @@ class Searcher:
     def _search(self, query: str, text: str, k: int, where: Filter | None) -> tuple[SearchResult, tuple[Ranked, ...]]:
         ms: dict[str, float] = {}
         pool = max(POOL, _POOL_PER_HIT * k)
+        with _timed(ms, "load"):  # seconds at the first question, nothing after it
+            self._embedder.load()
         with _timed(ms, "embed"):
             vector = self._embedder.embed([text], "query")[0]
         with _timed(ms, TEXT):

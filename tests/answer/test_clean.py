@@ -6,7 +6,7 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from rag.answer.clean import Cleaner, clean
+from rag.answer.clean import Cleaner, clean, unmarked
 
 HOST = "evil.example"
 # What a document could make a model write. Each must come out with no link, no image and no tag, its words kept.
@@ -131,3 +131,19 @@ def test_hostile_text_takes_no_time(text: str) -> None:
     for i in range(0, len(text), 1000):
         cleaner.feed(text[i : i + 1000])
     cleaner.finish()
+
+
+@pytest.mark.parametrize(
+    ("line", "reads"),
+    [
+        ("- A patch of **lime**", "A patch of lime"),
+        ("> ## Filling the system", "Filling the system"),
+        ("| pressure, cold | 1.3 bar | as Gwen left it |", "pressure, cold · 1.3 bar · as Gwen left it"),
+        ("| a | b | |---|---| | 1 | 2 |", "a · b · 1 · 2"),
+        ("see [[larch-house|our house]] and [[plot-23]]", "see our house and plot-23"),
+        ("2 * 3 * 4 and a_b_c stay", "2 * 3 * 4 and a_b_c stay"),
+        ("", ""),
+    ],
+)
+def test_a_quoted_line_of_markdown_reads_as_prose(line: str, reads: str) -> None:
+    assert unmarked(line) == reads

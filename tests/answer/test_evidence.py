@@ -62,7 +62,7 @@ def test_scores_are_the_mean_of_cosine_and_overlap() -> None:
     assert scores.shape == (2, 2)
     cosines = (
         embedder.embed(["red apples", "none of it"], "query")
-        @ embedder.embed(["red apples.", "blue plums."], "passage").T
+        @ embedder.embed([sentence.embedded for sentence in pool.sentences], "passage").T
     )
     np.testing.assert_allclose(scores[0], [(cosines[0, 0] + 1) / 2, (cosines[0, 1] + 0) / 2], atol=1e-6)
 
