@@ -71,7 +71,8 @@ def test_add_search_show_remove(rag: Rag, notes: Path) -> None:
     assert set(hit["found_by"]) == {"text", "bm25"}
     shown = rag.json("show", hit["document"])
     assert shown["text"][hit["start"] : hit["end"]] == hit["text"]
-    assert all(ms >= 0 for ms in found["ms"].values()) and {"text", "bm25", "fuse"} <= set(found["ms"])
+    assert all(ms >= 0 for ms in found["ms"].values())
+    assert {"text", "bm25", "fuse"} <= set(found["ms"])
 
     assert rag.json("status")["documents"] == 2
     assert [info["path"] for info in rag.json("list")] == [str(notes / "bees.md"), str(notes / "boiler.txt")]
