@@ -162,9 +162,9 @@ class Indexer:
         documents = list(_whole(self._batch))
         embedded = self._embedded(documents)
         gone = self._lost_attachments(documents)
-        before = self._catalogue.states()
+        before, store = self._catalogue.states(), self._store()
         self._catalogue.begin([(parsed.document, len(parsed.chunks)) for parsed in documents], remove=gone)
-        self._store().replace_documents({**embedded, **dict.fromkeys(gone, ())})
+        store.replace_documents({**embedded, **dict.fromkeys(gone, ())})
         self._catalogue.finish()
         for parsed in documents:
             path = parsed.document.path

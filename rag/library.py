@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from filecmp import cmp
 from itertools import count
 from pathlib import Path
@@ -10,7 +10,7 @@ from threading import Event, Lock
 
 from rag.answer.answer import answer
 from rag.config import Settings
-from rag.errors import UnreadableFile
+from rag.errors import LibraryBusy, UnreadableFile
 from rag.filters import Filter
 from rag.indexing import Indexer, OnProgress, ReadLimits, remove_documents
 from rag.ingest.analyse import analyse_query
@@ -118,8 +118,13 @@ class Library:
         return self._catalogue.failures()
 
     def verify(self) -> VerifyReport:
-        """Compare the catalogue with the store, and every chunk with its document's text."""
-        return verify(self._catalogue, self._store)
+        """Compare the catalogue with the store, and every chunk with its document's text.
+
+        Raises:
+            LibraryBusy: another process is writing, so that the two cannot be compared.
+        """
+        with self._writing():
+            return verify(self._catalogue, self._store)
 
     # --- changing it ---
 
@@ -233,7 +238,15 @@ class Library:
         with self._opening:
             if self._opened is None:
                 self._opened = self._open_store()
+                self._mend(self._opened)
             return self._opened
+
+    def _mend(self, store: Store) -> None:
+        """Put right what a killed writer left, unless another writer is at work: then it is what that one does."""
+        with suppress(LibraryBusy):
+            if self._catalogue.pending():
+                with write_lock(self.settings.home, wait=0):
+                    recover(self._catalogue, store)
 
     @property
     def _searcher(self) -> Searcher:

@@ -96,6 +96,19 @@ def test_searching_goes_on_while_another_thread_adds(library: Library, notes: Pa
     assert library.status().documents == 303
 
 
+def test_what_a_killed_writer_left_is_mended_when_the_library_is_opened(library: Library, notes: Path) -> None:
+    library.add([notes])
+    bees = library.document(library.resolve(str(notes / "bees.md")))
+    library._catalogue.begin([(replace(bees, sha256="0" * 64, text="cut off"), 1)])  # and killed before the store
+    library.close()
+    reopened = open_library(library.settings)
+    assert reopened.search("hive swarmed").hits[0].chunk.document_id == bees.id
+    assert reopened._catalogue.pending() == []
+    assert reopened.document(bees.id).text == bees.text
+    assert not reopened.verify().problems
+    reopened.close()
+
+
 def test_one_writer_at_a_time(library: Library, notes: Path) -> None:
     with write_lock(library.settings.home), pytest.raises(LibraryBusy):
         library.add([notes])
