@@ -11,8 +11,8 @@ BM25 has no scale of its own, so its best is 1; but where ten chunks score nearl
 matched nothing, and all of them count less. Cosines have a scale: stretching a flat list to 0..1 would make noise of
 it, so only the raw distance above the other candidates counts, and small distances count less still.
 
-The constants were chosen on scifact's training questions, half of xquad-en, and sets made to break one of the lists;
-eval/LOG.md has the tables, what was tried besides, and the results on the questions that were held back.
+The constants were chosen on public questions and on variants made to break one of the lists; eval/LOG.md has the
+tables, what was tried besides, and how far the choice can be trusted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
