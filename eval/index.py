@@ -15,7 +15,7 @@ from rag.indexing import EMBED_CHUNKS, Indexer, ReadLimits
 from rag.ingest.analyse import analyse, analyse_query
 from rag.ingest.chunk import chunk, embedding_text
 from rag.ingest.document import make_document
-from rag.ingest.parse import _tokenizer as tokenizer
+from rag.ingest.parse import load_tokenizer
 from rag.protocols import Embedder, Store
 from rag.records import Document, EmbeddedChunk, Source, Vector, document_id
 from rag.retrieve.search import Searcher
@@ -76,7 +76,7 @@ class _Entries:
         self._embedder = embedder
         self._store = store
         file = embedder.tokenizer_file
-        self._tokenize = tokenizer(str(file) if file else None)
+        self._tokenize = load_tokenizer(str(file) if file else None)
         self._max_tokens = min(settings.chunk_tokens, embedder.max_tokens)
         self.names = {document_id(entry.id): entry.id for entry in entries}
         self.languages: Counter[str] = Counter()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rag.environment import prepare_environment
+from tests.browser import chromium, pytest_runtest_makereport, window  # noqa: F401  fixtures and a hook
 
 prepare_environment()
 

@@ -97,7 +97,7 @@ def parse(task: ReadTask, tokenizer_file: str | None, max_tokens: int, max_file_
     """
     try:
         source = load(task.path, task.media_type, max_file_mb)
-        return parse_source(source, _tokenizer(tokenizer_file), max_tokens)
+        return parse_source(source, load_tokenizer(tokenizer_file), max_tokens)
     except UnreadableFile:
         raise
     except MemoryError as exc:
@@ -155,7 +155,8 @@ def _words(document: Document, chunks: Sequence[Chunk]) -> tuple[str, ...]:
 
 
 @cache
-def _tokenizer(file: str | None) -> Tokenize:
+def load_tokenizer(file: str | None) -> Tokenize:
+    """The tokenizer in `file`, a `tokenizer.json`; without one, words and signs count as tokens."""
     if file is None:
         return lambda text: [match.span() for match in _WORD.finditer(text)]
     from tokenizers import Tokenizer
@@ -170,7 +171,7 @@ def _warm_up(tokenizer_file: str | None) -> None:
     """Loads what takes long before the time of the first file is counted."""
     from rag.ingest import readers  # noqa: F401
 
-    _tokenizer(tokenizer_file)
+    load_tokenizer(tokenizer_file)
     detect_language("The model of languages is loaded for the first text.")
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import chromium, pytest_runtest_makereport, window  # noqa: F401  fixtures and a hook
 from tests.ui.fakes import FakeLibrary, make_document
 
 BEES = "# Swarms\nThe queen leaves with half the hive in May. Keep an empty box ready.\n# Honey\nTwelve jars in August."
