@@ -138,7 +138,8 @@ def list_documents(
     if as_json:
         _print_json([dataclasses.asdict(info) for info in documents])
         return
-    table = Table("id", "kind", "title", "pages", "chunks", "date", "path", box=None, header_style="bold")
+    table = Table("id", "kind", "title", "pages", "chunks", "date", box=None, header_style="bold")
+    table.add_column("path", overflow="fold")
     for info in documents:
         date = info.date.date().isoformat() if info.date else ""
         pages = str(info.pages or "")
@@ -210,7 +211,8 @@ def status(as_json: AsJson = False) -> None:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.kinds.items())) or "nothing yet"
     out.print(f"{found.documents} documents ({kinds}), {found.chunks} chunks in {escape(found.home)}")
     for model in found.models:
-        out.print(f"{model.role}: {escape(model.name)} on {model.device} ({model.precision}; {model.reason})")
+        where = f"on {model.device} ({model.precision}; {model.reason})" if model.loaded else "(loaded at first use)"
+        out.print(f"{model.role}: {escape(model.name)} {where}")
 
 
 @app.command()
