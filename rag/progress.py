@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColu
 from rich.progress import Progress as Bar
 
 from rag.records import Progress
+from rag.text import duration
 
 
 @contextmanager
@@ -33,16 +34,6 @@ def progress_bar(console: Console) -> Iterator[Callable[[Progress], None]]:
             )
 
         yield show
-
-
-def duration(seconds: float) -> str:
-    """`42 s`, `3 min 05 s` or `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _short(path: str, width: int = 40) -> str:

@@ -81,3 +81,15 @@ def _block_sentences(text: str, start: int, end: int, language: str) -> Iterator
 def _last_space(text: str, start: int, stop: int) -> int:
     """Just behind the last white space of the second half of `text[start:stop]`, or `stop` where there is none."""
     return next((at for at in range(stop, (start + stop) // 2, -1) if text[at - 1].isspace()), stop)
+
+
+def duration(seconds: float) -> str:
+    """`a moment`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
+    whole = round(seconds)
+    if whole < 1:
+        return "a moment"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "rag.retrieve": SHARED,
     "rag.answer": SHARED,
     "rag.models": SHARED,
-    "rag.progress": {"rag.records"},
+    "rag.progress": {"rag.records", "rag.text"},
     "rag.json_forms": {"rag.records"},
     "rag.bootstrap": set(),
     "rag.environment": set(),

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from rag.text import encodable, one_line, sentences
+from rag.text import duration, encodable, one_line, sentences
 
 
 def cut(text: str, language: str = "en") -> list[str]:
@@ -92,3 +92,10 @@ def test_encodable_keeps_the_length() -> None:
 def test_one_line(text: str, limit: int | None, expected: str) -> None:
     assert one_line(text, limit) == expected
     assert limit is None or len(one_line(text, limit)) <= limit
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.2, "a moment"), (42.4, "42 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")]
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert duration(seconds) == said

@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rag.records import AddReport, DocumentInfo, Failure, Kind
+from rag.text import duration
 from ui.controls import button, icon_button
 from ui.html import Html, tag
 from ui.icons import KIND_NAMES, icon, kind_icon
 from ui.jobs import Job
 from ui.links import document_address
-from ui.words import count, day, duration, file_name, folder, sentence
+from ui.words import count, day, file_name, folder, sentence
 
 _ROWS = 200  # drawn at once; the filter reaches all
 _COLUMNS: tuple[tuple[str, str, Callable[[DocumentInfo], Any]], ...] = (

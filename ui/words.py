@@ -28,18 +28,6 @@ def ordinal(number: int) -> str:
     return f"{number}{suffix}"
 
 
-def duration(seconds: float) -> str:
-    """`a moment`, `42 s`, `3 min 5 s`, `2 h 10 min`."""
-    whole = round(seconds)
-    if whole < 1:
-        return "a moment"
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def milliseconds(ms: float) -> str:
     """`23 ms`, `1.4 s`: what a person can tell apart."""
     return f"{ms:.0f} ms" if ms < 950 else f"{ms / 1000:.1f} s"

@@ -10,7 +10,7 @@ from rag.records import Status
 from tests.ui.fakes import FakeLibrary, make_document
 from ui.status import Warmth, render_models, status_line
 from ui.welcome import contents, first_questions, render_welcome
-from ui.words import count, duration, folder, milliseconds, ordinal, sentence, short_model
+from ui.words import count, folder, milliseconds, ordinal, sentence, short_model
 
 
 def test_what_is_in_the_library() -> None:
@@ -67,13 +67,6 @@ def test_the_models_page_says_which_where_and_why(library: FakeLibrary) -> None:
 )
 def test_ordinals(number: int, said: str) -> None:
     assert ordinal(number) == said
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.2, "a moment"), (42.4, "42 s"), (185, "3 min 5 s"), (7800, "2 h 10 min")]
-)
-def test_durations(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
 
 
 def test_other_words() -> None:
