@@ -140,6 +140,8 @@ def small_print(answer: Answer, status: Status) -> str:
 
 def _writer(answer: Answer, status: Status) -> str:
     """The model that wrote an answer, and where it runs if it is the one that runs now."""
+    if answer.abstained:
+        return "the language model was not asked"
     if answer.model is None:
         return "no language model"
     running = next((model for model in status.models if model.name == answer.model), None)

@@ -46,6 +46,8 @@ def test_small_print_without_a_model_says_so() -> None:
     assert small_print(replace(ANSWER, model=None, tokens=0, ms={}), STATUS) == (
         "2 of 1,204 passages · found in 0 ms · no language model"
     )
+    nothing = replace(ANSWER, model=None, tokens=0, ms={}, passages=(), abstained=True)
+    assert small_print(nothing, STATUS) == "0 of 1,204 passages · found in 0 ms · the language model was not asked"
 
 
 def test_an_answer_of_another_model_does_not_claim_a_device() -> None:
