@@ -44,8 +44,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, highlight=False)
+_UNBROKEN = 1000  # columns where there is no terminal: a path broken over two lines is no use to another program
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _UNBROKEN)
+err = Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else _UNBROKEN)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Where = Annotated[

@@ -4,8 +4,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from rag.answer.evidence import SentencePool, mark
 from rag.errors import GenerationError, PromptTooLong
-from rag.records import Message, ModelState
+from rag.protocols import Embedder
+from rag.records import Message, ModelState, Passage
 
 Reply = Callable[[Sequence[Message]], str]
 
@@ -51,6 +53,11 @@ class ScriptedGenerator:
 
     def count_tokens(self, text: str) -> int:
         return len(_words(text))
+
+
+def highlight(question: str, passages: Sequence[Passage], embedder: Embedder, *, most: int = 2) -> tuple[Passage, ...]:
+    """The passages with their evidence, from a pool of their own."""
+    return mark(question, passages, SentencePool(passages, embedder), most=most)
 
 
 def _words(text: str) -> list[str]:

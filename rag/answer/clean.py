@@ -7,7 +7,6 @@ that do not exist are removed and counted.
 """
 
 import re
-from collections.abc import Iterator
 
 # A link or image: words of one line, then a target. Both limits bound what is held back while streaming.
 _WORDS = r"(?:\\.|[^\[\]\\\n]){0,200}"
@@ -116,15 +115,6 @@ def clean(text: str, count: int) -> tuple[str, int]:
     """Whole text cleaned, and how many markers to nothing were removed from it."""
     cleaner = Cleaner(count)
     return cleaner.feed(text) + cleaner.finish(), cleaner.removed
-
-
-def cleaned(pieces: Iterator[str], cleaner: Cleaner) -> Iterator[str]:
-    """`pieces` cleaned, empty ones left out."""
-    for piece in pieces:
-        if ready := cleaner.feed(piece):
-            yield ready
-    if rest := cleaner.finish():
-        yield rest
 
 
 def harmless(text: str) -> str:

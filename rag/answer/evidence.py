@@ -108,11 +108,6 @@ def grams(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def highlight(question: str, passages: Sequence[Passage], embedder: Embedder, *, most: int = 2) -> tuple[Passage, ...]:
-    """`passages` with their evidence: at most `most` sentences each, best first; see `mark`."""
-    return mark(question, passages, SentencePool(passages, embedder), most=most)
-
-
 def mark(question: str, passages: Sequence[Passage], pool: SentencePool, *, most: int = 2) -> tuple[Passage, ...]:
     """`passages` with the sentences of `pool` that bear on `question` as their evidence.
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from rag.answer.evidence import SentencePool, grams, highlight
+from rag.answer.evidence import SentencePool, grams
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
 from rag.models import starter
 from rag.protocols import Embedder
 from rag.records import Passage
 from tests.answer.passages import passages
+from tests.fakes import highlight
 
 BAKERY = "The bakery smells of bread. It was opened by Ana Flores in 1962. Rye needs a long rise. Salt does not hurt."
 BOAT = "# Ferries\n\nThe boat is blue. The first ferry leaves at 6:40. Nobody swims here."

@@ -2,12 +2,12 @@
 
 import pytest
 
-from rag.answer.evidence import highlight
 from rag.answer.prompt import Prompt, build_prompt, build_small_prompt
 from rag.embed.hashing import HashingEmbedder
 from rag.errors import PromptTooLong
 from rag.records import Message
 from tests.answer.passages import passages, result
+from tests.fakes import highlight
 
 TEXTS = ("Alpha is first. " * 20, "Beta is second. " * 20, "Gamma is third. " * 20)
 HISTORY = (

@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,7 @@ def test_add_search_show_remove(rag: Rag, notes: Path) -> None:
 
     assert rag.json("status")["documents"] == 2
     assert [info["path"] for info in rag.json("list")] == [str(notes / "bees.md"), str(notes / "boiler.txt")]
+    assert str(notes / "bees.md") in rag("list").stdout  # whole, on one line
     assert rag.json("remove", notes / "bees.md") == {"removed": 1}
     assert rag.json("verify") == {"documents": 1, "chunks": 1, "problems": []}
 
@@ -184,12 +187,23 @@ def many(folder: Path, count: int) -> Path:
     return folder
 
 
+def rows(catalogue: Path) -> int:
+    """Documents in the catalogue, also those whose writing is not finished; 0 before there is one."""
+    try:
+        with closing(sqlite3.connect(f"file:{catalogue}?mode=ro", uri=True)) as db:
+            return int(db.execute("SELECT count(*) FROM documents").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(rag: Rag, tmp_path: Path) -> None:
     folder = many(tmp_path / "many", 1500)
-    for wait in (2.0, 3.0, 3.5, 4.0, 5.0):
+    for written in (1, 513, 1025):  # rows of the catalogue, which is written to before the index is
         process = rag.start("add", folder)
-        time.sleep(wait)
+        while rows(rag.home / "catalogue.sqlite") < written and process.poll() is None:
+            time.sleep(0.002)
+        assert process.poll() is None, "it ended before it could be killed"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     report = rag.json("add", folder)
