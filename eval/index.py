@@ -121,8 +121,7 @@ def _index_files(
 ) -> tuple[dict[str, str], Counter[str], int]:
     catalogue = Catalogue(folder / "catalogue.sqlite")
     try:
-        limits = ReadLimits(settings.max_file_mb, settings.read_seconds, settings.workers, settings.chunk_tokens)
-        indexer = Indexer(catalogue, lambda: store, embedder, limits, lambda p: show(p.done, p.total))
+        indexer = Indexer(catalogue, lambda: store, embedder, ReadLimits.of(settings), lambda p: show(p.done, p.total))
         report = indexer.run([root])
         names = {info.id: info.path for info in catalogue.infos()}
         return names, Counter(catalogue.languages()), report.chunks

@@ -30,6 +30,14 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home, description="folder that holds everything")
     embedder: str = Field("starter", description="'starter', 'hashing' (no model, words only), or a model's folder")
     generator: str = Field("starter", description="'starter', 'none', or the path of a GGUF file")
+    image_embedder: str = Field(
+        "auto", description="'auto' (one in the library's models folder, if any), 'none', or an open_clip model"
+    )
+    mmproj: Path | None = Field(None, description="GGUF file of the language model's eyes (its mmproj), if it has any")
+    prompt_pictures: int = Field(2, ge=0, le=16, description="pictures shown to a language model that sees")
+    ocr: bool = Field(True, description="read the text in pictures and scanned pages")
+    picture_location: bool = Field(True, description="keep the place where a photo was taken")
+    max_megapixels: int = Field(120, ge=1, description="largest picture that is decoded, in million pixels")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where models run")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the embedder's weights")
     chunk_tokens: int = Field(200, ge=32, le=8192, description="largest chunk, in the embedder's tokens")

@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from rag.config import Settings
 from rag.errors import UnreadableFile
 from rag.ingest.attachments import MARK
 from rag.ingest.chunk import embedding_text
+from rag.ingest.options import ParseOptions, ReadOptions
 from rag.ingest.parse import Parsed, ReadTask, parse_all
 from rag.ingest.scan import FoundFile, scan
 from rag.protocols import Embedder, Store
@@ -30,12 +32,23 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, slots=True)
 class ReadLimits:
-    """What reading one file may take: its size in MiB, its time in seconds; and how many processes read."""
+    """What reading one file may take: its size in MiB, its time in seconds; how many processes read, and how."""
 
     max_file_mb: int
     seconds: int
     workers: int
     chunk_tokens: int
+    options: ReadOptions
+
+    @classmethod
+    def of(cls, settings: Settings) -> "ReadLimits":
+        return cls(
+            max_file_mb=settings.max_file_mb,
+            seconds=settings.read_seconds,
+            workers=settings.workers,
+            chunk_tokens=settings.chunk_tokens,
+            options=ReadOptions(settings.ocr, settings.picture_location, settings.max_megapixels),
+        )
 
 
 @dataclass
@@ -99,7 +112,7 @@ class Indexer:
         self._tally.skipped += found.skipped
         self._tally.failed += found.failed
         self._forget_vanished(paths, {file.path for file in found.files}, prune)
-        self._index(self._changed(found.files))
+        self._index(self._changed(found.files), [_folder(path) for path in paths])
         self._catalogue.record_failures(self._tally.failed)
         if self._written:
             self._store().maintain()  # BM25 is exact again, and old versions are given back
@@ -124,17 +137,17 @@ class Indexer:
         except OSError:
             return None
 
-    def _index(self, files: Sequence[FoundFile]) -> None:
+    def _index(self, files: Sequence[FoundFile], roots: Sequence[Path]) -> None:
         self._sizes = {file.path: file.size for file in files}
-        tasks = [ReadTask(file.path, file.media_type) for file in files]
-        results = parse_all(
-            tasks,
-            tokenizer_file=self._embedder.tokenizer_file,
-            max_tokens=min(self._limits.chunk_tokens, self._embedder.max_tokens),
-            max_file_mb=self._limits.max_file_mb,
-            workers=self._limits.workers,
-            timeout=self._limits.seconds,
+        tasks = [ReadTask(file.path, file.media_type, _root(file.path, roots)) for file in files]
+        tokenizer, limits = self._embedder.tokenizer_file, self._limits
+        options = ParseOptions(
+            tokenizer_file=str(tokenizer) if tokenizer else None,
+            max_tokens=min(limits.chunk_tokens, self._embedder.max_tokens),
+            max_file_mb=limits.max_file_mb,
+            read=limits.options,
         )
+        results = parse_all(tasks, options, limits.workers, limits.seconds)
         with closing(results):
             for task, outcome in results:
                 if self._stop.is_set():
@@ -248,6 +261,18 @@ def _whole(batch: Sequence[Parsed]) -> Iterator[Parsed]:
     for parsed in batch:
         yield parsed
         yield from _whole(parsed.attachments)
+
+
+def _folder(path: Path | str) -> Path:
+    """The folder that was added, or in which the file lies that was."""
+    resolved = Path(path).resolve()
+    return resolved if resolved.is_dir() else resolved.parent
+
+
+def _root(path: str, roots: Sequence[Path]) -> str:
+    """The widest of the folders added in which `path` lies."""
+    inside = [str(root) for root in roots if Path(path).is_relative_to(root)]
+    return min(inside, key=len, default=str(Path(path).parent))
 
 
 def _under(path: str, roots: Sequence[Path]) -> bool:

@@ -149,8 +149,7 @@ class Library:
             DiskFull: nothing of the batch in work was kept; everything before it was.
         """
         with self._writing():
-            settings = self.settings
-            limits = ReadLimits(settings.max_file_mb, settings.read_seconds, settings.workers, settings.chunk_tokens)
+            limits = ReadLimits.of(self.settings)
             indexer = Indexer(self._catalogue, lambda: self._store, self._embedder, limits, on_progress, stop)
             return indexer.run(paths, prune)
 

@@ -11,6 +11,7 @@ from rag.filters import Filter
 from rag.records import Chunk, Document, EmbeddedChunk, Hit, Match, Message, ModelState, Source
 
 TEXT_SPACE = "text"
+IMAGE_SPACE = "image"
 
 
 @runtime_checkable
@@ -65,6 +66,35 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class ImageEmbedder(Protocol):
+    """Pictures and words to unit vectors of one space, where a picture lies near the words that describe it.
+
+    `embed_images` takes encoded pictures (anything that `rag.pictures.decode` reads), `embed_texts` what a person
+    would type; both return float32[N, dim] with rows of length 1 (N = 0 gives (0, dim)), in the order given, the same
+    within tolerance at any batch size. A picture that cannot be decoded raises UnreadableFile. `fingerprint` changes
+    with anything that changes a vector's meaning (weights, architecture, preprocessing, tokenizer).
+    """
+
+    @property
+    def space(self) -> str: ...
+
+    @property
+    def dim(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def state(self) -> ModelState: ...
+
+    def load(self) -> None: ...
+
+    def embed_images(self, pictures: Sequence[bytes]) -> NDArray[np.float32]: ...
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+
+
+@runtime_checkable
 class Store(Protocol):
     """Chunks with vectors and analysed words, searched exactly or nearly so. One writer at a time, many readers.
 
@@ -90,6 +120,25 @@ class Store(Protocol):
 
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """float32[D] of each of those chunks that has a vector in `space`."""
+        ...
+
+    def add_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Give chunks (by id) a vector in `space`, or another one; their other vectors and fields stay.
+
+        Ids that are not in the store are passed over: their document went meanwhile. Checked as in
+        `replace_documents`; one atomic step.
+        """
+        ...
+
+    def without_vector(self, space: str, k: int, where: Filter | None = None) -> list[Chunk]:
+        """The first `k` chunks by id, among those that match `where`, that have no vector in `space`."""
+        ...
+
+    def sample(self, space: str, n: int) -> NDArray[np.float32]:
+        """float32[M, D]: the vectors of the first `n` chunks by id that have one in `space`; M = min(n, all of them).
+
+        Ids are hashes, so the first ones are a random sample, and the same one until the library changes.
+        """
         ...
 
     def search_vector(
@@ -135,6 +184,8 @@ class Generator(Protocol):
     iterator early stops the model at the next token and leaves it ready for the next call. The same messages and
     seed give the same text. `count_tokens` counts as the model does. `load` loads the weights ahead of the first call.
     `parameters` is the number of weights, 0 where unknown: very small models are prompted differently.
+    `sees` tells whether it looks at the pictures of messages; one that does not is given none. A picture takes
+    `picture_tokens` of its context at most, 0 where it sees none.
 
     Raises:
         PromptTooLong: the messages and `max_tokens` do not fit `context_tokens`.
@@ -149,6 +200,12 @@ class Generator(Protocol):
 
     @property
     def parameters(self) -> int: ...
+
+    @property
+    def sees(self) -> bool: ...
+
+    @property
+    def picture_tokens(self) -> int: ...
 
     @property
     def state(self) -> ModelState: ...

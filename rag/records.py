@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Modality = Literal["text", "image"]
-Kind = Literal["note", "text", "web", "pdf", "mail"]
+Kind = Literal["note", "text", "web", "pdf", "mail", "image"]
 Finish = Literal["stop", "length", "stopped", "no_model", "failed"]
 Role = Literal["system", "user", "assistant"]
 
@@ -29,9 +29,13 @@ def document_id(path: str) -> str:
     return hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def chunk_id(document: str, version: str, start: int, end: int) -> str:
-    """A UUID made from what the chunk is, so that writing it twice is writing it once."""
-    return str(uuid.uuid5(_CHUNK_NAMESPACE, f"{document}:{version}:{start}:{end}"))
+def chunk_id(document: str, version: str, start: int, end: int, picture: int | None = None) -> str:
+    """A UUID made from what the chunk is, so that writing it twice is writing it once.
+
+    `picture` is given for the chunk that is a picture: two of them may have the same, empty span.
+    """
+    place = f"{document}:{version}:{start}:{end}"
+    return str(uuid.uuid5(_CHUNK_NAMESPACE, place if picture is None else f"{place}:picture:{picture}"))
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -42,7 +46,7 @@ class Source:
     """Bytes to read: a file, or an attachment inside one.
 
     `path` is absolute; an attachment is written `<path of its mail>!/<number>/<name>`. `parent` is the id of the
-    document that the attachment came with.
+    document that the attachment came with, `around` the words near its place there (a mail's subject and text).
     """
 
     path: str
@@ -50,6 +54,7 @@ class Source:
     data: bytes = field(repr=False)
     modified: datetime | None = None
     parent: str | None = None
+    around: str = ""
 
     @property
     def id(self) -> str:
@@ -65,12 +70,61 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle of a picture or page: fractions of its width and height, from its upper left corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True, slots=True)
+class OcrLine:
+    """Words that were read from pixels: `Document.text[start:end]` stands at `box` of its picture or page.
+
+    `score` in [0, 1] is how sure the reader of characters is.
+    """
+
+    start: int
+    end: int
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
-    """Page `number` (from 1) is `Document.text[start:end]`."""
+    """Page `number` (from 1) is `Document.text[start:end]`. `lines` is filled for a page that was read from pixels."""
 
     number: int
     start: int
     end: int
+    lines: tuple[OcrLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a document: the file itself, a figure on a page of a PDF, or a file that a note shows.
+
+    `Document.text[start:end]` are the words that stand in it (none: an empty span). `width` and `height` are pixels
+    as it is looked at, upright. `digest` is the sha256 of what it was made from: the same picture in two places has
+    the same. `preview` is a small WebP on its way from the reader to the cache of thumbnails; it is not kept here.
+    """
+
+    number: int  # from 1 within its document
+    digest: str
+    width: int
+    height: int
+    start: int
+    end: int
+    at: int  # the place in Document.text where it is shown; `start` where it stands nowhere else
+    page: int | None = None
+    box: Box | None = None  # where on its page
+    caption: str = ""  # a figure's caption, a note's alternative text, a photo's description
+    around: str = ""  # the words near it
+    path: str = ""  # absolute path of the file that a note shows; "" for what lies in the document itself
+    lines: tuple[OcrLine, ...] = ()
+    preview: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +163,7 @@ class Document:
     date: datetime | None = None  # aware, UTC: the mail's or note's own date, else the file's
     fields: tuple[tuple[str, str], ...] = ()  # mail headers, front matter, PDF information
     parent: str | None = None
+    pictures: tuple[Picture, ...] = ()
     attachments: tuple[Source, ...] = ()
     warnings: tuple[str, ...] = ()  # what could not be read of an otherwise readable file
 
@@ -123,6 +178,11 @@ class Chunk:
     `version` is the sha256 of the document that it was cut from; `headings` is the path of headings above it;
     `page` counts from 1 and is None where the format has no pages. The document's own facts (path, title, kind,
     tags, date, language) ride along so that a store can filter by them.
+
+    A chunk of modality "image" is a whole picture: `picture` is its number, `digest` its fingerprint, `text` the words
+    read in it or their beginning, `caption` and `around` what is written about it. A picture with more words than fit
+    goes on in chunks of modality "text" that have its number too. `region` is where on its picture or page the chunk
+    lies, None where that is all of it or the format has no regions.
     """
 
     id: str
@@ -141,6 +201,11 @@ class Chunk:
     tags: tuple[str, ...] = ()
     date: datetime | None = None
     language: str = "und"
+    picture: int | None = None
+    digest: str = ""
+    caption: str = ""
+    around: str = ""
+    region: Box | None = None
 
     @property
     def context(self) -> str:
@@ -170,6 +235,20 @@ class EmbeddedChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for: words, a picture, or both.
+
+    `picture` is encoded as any file is, and `picture_text` are the words that were read in it. `like` is the id of
+    a chunk that is a picture: it asks for more like that one.
+    """
+
+    text: str = ""
+    picture: bytes | None = field(default=None, repr=False)
+    picture_text: str = ""
+    like: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Match:
     """What a store found: the chunk and one retriever's raw score (exact cosine in [-1, 1], or BM25 >= 0)."""
 
@@ -179,11 +258,15 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class FoundBy:
-    """One retriever that had a hit in its list: its rank there (from 1) and its raw score."""
+    """One retriever that had a hit in its list: its rank there (from 1) and its raw score.
+
+    `chance` is for pictures: how many of the library's pictures would score as high by chance; None: not known.
+    """
 
     retriever: str
     rank: int
     score: float
+    chance: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +293,11 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """One turn for the language model. `pictures` are encoded (JPEG, PNG or WebP) and shown before the text."""
+
     role: Role
     text: str
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +340,8 @@ class Citation:
     quote: str
     supported: bool | None = None  # None: not checked
     added: bool = False  # by us, for a sentence that the model left unmarked and whose source is clear
+    picture: int | None = None  # number of the picture that it points to
+    region: Box | None = None  # where on that picture, or on its page
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +357,7 @@ class Answer:
     removed_markers: int = 0
     abstained: bool = False
     tokens: int = 0
+    picture: str = ""  # digest of the picture that was asked with
     ms: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -370,7 +459,7 @@ class VerifyReport:
 class ModelState:
     """A model as `doctor` and the status line tell it: what runs, where, at which precision, and why."""
 
-    role: Literal["embedder", "generator"]
+    role: Literal["embedder", "image embedder", "generator"]
     name: str
     device: str
     precision: str
@@ -387,6 +476,8 @@ class Status:
     chunks: int
     kinds: Mapping[str, int]  # documents of each kind
     models: tuple[ModelState, ...]
+    pictures: int = 0  # all of them: files, figures, what notes show
+    unseen: int = 0  # pictures that the image embedder has yet to look at; all of them where there is none
 
 
 @dataclass(frozen=True, slots=True)

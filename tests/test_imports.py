@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARED = {"rag.records", "rag.errors", "rag.text", "rag.filters", "rag.protocols", "rag.config"}
+SHARED = {"rag.records", "rag.errors", "rag.text", "rag.pictures", "rag.filters", "rag.protocols", "rag.config"}
 
 ADAPTERS = {"rag.ingest", "rag.embed", "rag.store", "rag.retrieve", "rag.answer", "rag.models"}
 
@@ -17,9 +17,11 @@ MAY_IMPORT = {
     "rag.records": set(),
     "rag.errors": set(),
     "rag.text": set(),
+    "rag.pictures": {"rag.errors"},
     "rag.filters": {"rag.records", "rag.errors"},
     "rag.protocols": {"rag.records", "rag.errors", "rag.filters"},
     "rag.config": {"rag.errors"},
+    "rag.tune": SHARED | {"rag.embed", "rag.retrieve"},
     "rag.ingest": SHARED,
     "rag.embed": SHARED,
     "rag.store": SHARED,
@@ -35,7 +37,7 @@ MAY_IMPORT = {
     "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment"},
     "rag.cli": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.models", "ui"},
     "ui": SHARED | {"rag.library"},
-    "eval": SHARED | ADAPTERS | {"rag.build", "rag.indexing", "rag.environment", "rag.progress"},
+    "eval": SHARED | ADAPTERS | {"rag.tune"} | {"rag.build", "rag.indexing", "rag.environment", "rag.progress"},
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from rag.records import Chunk, Document, Heading, chunk_id
+from rag.records import Box, Chunk, Document, Heading, OcrLine, Picture, chunk_id
 from rag.text import one_line, sentences
 
 Tokenize = Callable[[str], Sequence[tuple[int, int]]]
@@ -20,6 +20,14 @@ _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _WHITE = re.compile(r"\s*")
 _CLEAN = " \t\n\r"  # white space to every tokenizer
 _LONGEST_CONTEXT = 300  # characters of a title or heading
+_LONGEST_CAPTION = 2000  # characters of a picture's caption and of the words around it
+_WORDS = re.compile(r"[^\W\d_]+")
+# Names that cameras, phones and browsers give: IMG_2041, DSC00012, PXL_2024..., "Screenshot from ...", "image(3)".
+_NAME_WORD = re.compile(
+    r"(?!(?:img|image|images|dsc|dscn|dscf|dscx|pxl|mvimg|vid|pic|picture|photo|foto|bild|scan|screenshot|screen|shot|"
+    r"bildschirmfoto|capture|clipboard|pasted|untitled|unnamed|download|whatsapp|signal|from|at|am|pm|copy|edited)$)"
+    r".{3,}"
+)
 _SPACES = "\n \t\r\f\v\u00a0\u3000"
 
 
@@ -30,17 +38,29 @@ def chunk(document: Document, tokenize: Tokenize, max_tokens: int) -> list[Chunk
     word, or, in a word that alone is too long, after any character. Chunks follow each other without overlap, begin
     and end without white space, and hold every other character of the document. A section too small to stand alone
     joins the next one. Title and headings are shortened where they would take more than a quarter of the tokens.
-    Linear in the length of the text.
+    Each picture is a chunk of its own with the words read in it, the caption and the words around it, which are
+    shortened likewise; words that do not fit follow in chunks of text. Linear in the length of the text.
     """
     if max_tokens < 8:
         raise ValueError(f"chunks of {max_tokens} tokens are too small; give at least 8")
     cutter = _Cutter(document, tokenize, max_tokens)
-    return [_as_chunk(document, ordinal, piece) for ordinal, piece in enumerate(cutter.pieces())]
+    pieces = sorted((*cutter.pieces(), *cutter.picture_pieces()), key=lambda piece: (piece.start, piece.end))
+    return [_as_chunk(document, ordinal, piece) for ordinal, piece in enumerate(pieces)]
 
 
 def embedding_text(chunk: Chunk) -> str:
-    """What the embedder reads of a chunk: its context line, then its text. Also what BM25 analyses."""
-    return f"{chunk.context}\n{chunk.text}" if chunk.context else chunk.text
+    """What the embedder reads of a chunk: its context line, its caption, its text, the words around a picture.
+
+    Also what BM25 analyses.
+    """
+    return "\n".join(filter(None, (chunk.context, chunk.caption, chunk.text, chunk.around)))
+
+
+def says_something(chunk: Chunk) -> bool:
+    """Whether there are words to embed: a picture may have none but a name that a camera gave it."""
+    if chunk.modality == "text" or chunk.text or chunk.caption or chunk.around:
+        return True
+    return any(_NAME_WORD.fullmatch(word) for word in _WORDS.findall(chunk.context.casefold()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +85,27 @@ class _Section:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
+    """Part of a section, or of a picture; `whole` marks the piece that stands for the picture itself."""
+
     start: int
     end: int
     page: int | None
     context: _Context
+    picture: Picture | None = None
+    whole: bool = False
+    caption: str = ""
+    around: str = ""
 
 
 def _as_chunk(document: Document, ordinal: int, piece: _Piece) -> Chunk:
+    picture = piece.picture
+    number = picture.number if picture else None
     return Chunk(
-        id=chunk_id(document.id, document.sha256, piece.start, piece.end),
+        id=chunk_id(document.id, document.sha256, piece.start, piece.end, number if piece.whole else None),
         document_id=document.id,
         version=document.sha256,
         ordinal=ordinal,
-        modality="text",
+        modality="image" if piece.whole else "text",
         text=document.text[piece.start : piece.end],
         start=piece.start,
         end=piece.end,
@@ -89,7 +117,32 @@ def _as_chunk(document: Document, ordinal: int, piece: _Piece) -> Chunk:
         tags=document.tags,
         date=document.date,
         language=document.language,
+        picture=number,
+        digest=picture.digest if picture and piece.whole else "",
+        caption=piece.caption,
+        around=piece.around,
+        region=_region(document, piece),
     )
+
+
+def _region(document: Document, piece: _Piece) -> Box | None:
+    """A figure's place on its page; else the rectangle around what was read of the piece, None for a whole picture."""
+    if piece.picture and (piece.picture.box or piece.whole):
+        return piece.picture.box
+    lines = piece.picture.lines if piece.picture else _page_lines(document, piece.page)
+    boxes = [line.box for line in lines if line.start < piece.end and piece.start < line.end]
+    if not boxes:
+        return None
+    return Box(
+        left=min(box.left for box in boxes),
+        top=min(box.top for box in boxes),
+        right=max(box.right for box in boxes),
+        bottom=max(box.bottom for box in boxes),
+    )
+
+
+def _page_lines(document: Document, number: int | None) -> tuple[OcrLine, ...]:
+    return next((page.lines for page in document.pages if page.number == number), ())
 
 
 class _Cutter:
@@ -113,6 +166,24 @@ class _Cutter:
                 end = self._piece_end(start, section.end, context.room)
                 yield _Piece(start, start + len(self.text[start:end].rstrip()), section.page, context)
                 start = self._skip_white(end, section.end)
+
+    def picture_pieces(self) -> Iterator[_Piece]:
+        """Each picture as one piece with the beginning of its words, and what is left of them."""
+        for picture in self.document.pictures:
+            context = self._context(_path_at(self.document, picture.at))
+            quarter = self.max_tokens // 4
+            caption = self._shortened(picture.caption, quarter)
+            around = self._shortened(picture.around, quarter)
+            room = context.room - sum(self._context_size(part, ()) for part in (caption, around))
+            start = self._skip_white(picture.start, picture.end)
+            end = self._piece_end(start, picture.end, room) if start < picture.end else start
+            end = start + len(self.text[start:end].rstrip())
+            yield _Piece(start, end, picture.page, context, picture, True, caption, around)
+            start = self._skip_white(end, picture.end)
+            while start < picture.end:
+                end = self._piece_end(start, picture.end, context.room)
+                yield _Piece(start, start + len(self.text[start:end].rstrip()), picture.page, context, picture)
+                start = self._skip_white(end, picture.end)
 
     def _joined(self, sections: Iterator[_Section]) -> Iterator[_Section]:
         """Sections with each one that is too small to stand alone put in front of the next on its page."""
@@ -192,11 +263,14 @@ class _Cutter:
         parts = [part for part in (title, *headings) if part]
         return len(self.tokenize(" › ".join(parts) + "\n")) if parts else 0
 
-    def _shortened(self, title: str, limit: int) -> str:
-        """The longest beginning of `title` of at most `limit` tokens."""
-        lengths = range(1, len(title) + 1)
-        fitting = bisect_right(lengths, limit, key=lambda length: self._context_size(one_line(title, length), ()))
-        return one_line(title, fitting) if fitting else ""
+    def _shortened(self, text: str, limit: int) -> str:
+        """The longest beginning of `text` of at most `limit` tokens, in one line."""
+        line = one_line(text, _LONGEST_CAPTION)
+        if self._context_size(line, ()) <= limit:
+            return line
+        lengths = range(1, len(line) + 1)
+        fitting = bisect_right(lengths, limit, key=lambda length: self._context_size(one_line(line, length), ()))
+        return one_line(line, fitting) if fitting else ""
 
 
 def _token_starts(text: str, tokenize: Tokenize) -> "array[int]":
@@ -249,15 +323,38 @@ def _section(text: str, start: int, end: int, page: int | None, path: list[Headi
 
 
 def _regions(document: Document) -> Iterator[tuple[int, int, int | None]]:
-    """Pages, and whatever text lies between them, in order."""
+    """Pages, and whatever text lies between them, in order; what was read in pictures is left out."""
     at = 0
     for page in sorted(document.pages, key=lambda page: page.start):
         if at < page.start:
-            yield at, page.start, None
-        yield page.start, page.end, page.number
+            yield from _outside_pictures(document, at, page.start, None)
+        yield from _outside_pictures(document, page.start, page.end, page.number)
         at = page.end
     if at < len(document.text):
-        yield at, len(document.text), None
+        yield from _outside_pictures(document, at, len(document.text), None)
+
+
+def _outside_pictures(
+    document: Document, start: int, end: int, page: int | None
+) -> Iterator[tuple[int, int, int | None]]:
+    inside = sorted(
+        (max(start, p.start), min(end, p.end)) for p in document.pictures if p.start < end and start < p.end
+    )
+    for left, right in inside:
+        if start < left:
+            yield start, left, page
+        start = max(start, right)
+    if start < end or not inside:
+        yield start, end, page
+
+
+def _path_at(document: Document, at: int) -> tuple[str, ...]:
+    """The headings under which the place `at` stands."""
+    path: list[Heading] = []
+    for heading in sorted(document.headings, key=lambda heading: heading.start):
+        if heading.start <= at:
+            path = [*(above for above in path if above.level < heading.level), heading]
+    return tuple(heading.text for heading in path)
 
 
 def _union(first: _Section, second: _Section) -> _Section:

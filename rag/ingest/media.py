@@ -7,6 +7,9 @@ PLAIN = "text/plain"
 HTML = "text/html"
 PDF = "application/pdf"
 MAIL = "message/rfc822"
+JPEG, PNG, WEBP, GIF, TIFF = "image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff"
+BMP, AVIF, HEIC, SVG = "image/bmp", "image/avif", "image/heic", "image/svg+xml"
+IMAGES = (JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF, HEIC, SVG)
 UNKNOWN = "application/octet-stream"
 
 HEAD = 1024
@@ -18,6 +21,9 @@ _BY_EXTENSION = {
     "html": HTML, "htm": HTML, "xhtml": HTML,
     "pdf": PDF,
     "eml": MAIL,
+    "jpg": JPEG, "jpeg": JPEG, "jpe": JPEG, "jfif": JPEG, "png": PNG,
+    "webp": WEBP, "gif": GIF, "tif": TIFF, "tiff": TIFF, "bmp": BMP, "avif": AVIF,
+    "heic": HEIC, "heif": HEIC, "svg": SVG,
 }  # fmt: skip
 _HTML_START = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.{0,200}?-->\s*)?<(?:!doctype\s+html|html|head|body)\b", re.I | re.S

@@ -16,6 +16,7 @@ from rag.ingest import media
 from rag.ingest.analyse import analyse, detect_language
 from rag.ingest.chunk import Tokenize, chunk, embedding_text
 from rag.ingest.files import load
+from rag.ingest.options import ParseOptions
 from rag.records import Chunk, Document, Failure, Source
 from rag.text import one_line
 
@@ -33,10 +34,14 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 @dataclass(frozen=True, slots=True)
 class ReadTask:
-    """A file to read: its absolute path and what `scan` took it for."""
+    """A file to read: its absolute path and what `scan` took it for.
+
+    `root` is the folder that was added, in which the pictures that it shows may lie.
+    """
 
     path: str
     media_type: str
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,7 @@ class Parsed:
 
 def parse_all(
     tasks: Sequence[ReadTask],
-    tokenizer_file: Path | str | None,
-    max_tokens: int,
-    max_file_mb: int,
+    options: ParseOptions,
     workers: int,
     timeout: float,
 ) -> Generator[tuple[ReadTask, Parsed | UnreadableFile], None, None]:
@@ -68,10 +71,9 @@ def parse_all(
     gives UnreadableFile, and the rest goes on. No more than a few documents are held at a time, however slowly they
     are taken. Closing the iterator ends the processes.
     """
-    limits = (str(tokenizer_file) if tokenizer_file else None, max_tokens, max_file_mb)
     if len(tasks) <= _FEW and all(map(_is_light, tasks)):
         for task in tasks:
-            yield task, _outcome(partial(parse, task, *limits), task, timeout)
+            yield task, _outcome(partial(parse, task, options), task, timeout)
         return
 
     from pebble import ProcessPool
@@ -79,25 +81,25 @@ def parse_all(
     count = min(workers or min(os.cpu_count() or 1, 8), len(tasks))
     # LanceDB's threads do not survive a fork, so each process starts afresh.
     context = multiprocessing.get_context("spawn")
-    with ProcessPool(max_workers=count, context=context, initializer=_warm_up, initargs=(limits[0],)) as pool:
+    with ProcessPool(
+        max_workers=count, context=context, initializer=_warm_up, initargs=(options.tokenizer_file,)
+    ) as pool:
         try:
-            yield from _in_pool(pool, tasks, limits, count * 2, timeout)
+            yield from _in_pool(pool, tasks, options, count * 2, timeout)
         except BaseException:  # GeneratorExit too: whoever takes the documents has stopped, so the rest is not wanted
             pool.stop()  # type: ignore[no-untyped-call]
             raise
 
 
-def parse(task: ReadTask, tokenizer_file: str | None, max_tokens: int, max_file_mb: int) -> Parsed:
+def parse(task: ReadTask, options: ParseOptions) -> Parsed:
     """Read, cut and analyse one file, with what is attached to it. What a reader process runs.
-
-    Without `tokenizer_file`, a `tokenizer.json`, words and signs count as tokens.
 
     Raises:
         UnreadableFile: and nothing else.
     """
     try:
-        source = load(task.path, task.media_type, max_file_mb)
-        return parse_source(source, load_tokenizer(tokenizer_file), max_tokens)
+        source = load(task.path, task.media_type, options.max_file_mb)
+        return parse_source(source, options, task.root)
     except UnreadableFile:
         raise
     except MemoryError as exc:
@@ -107,28 +109,35 @@ def parse(task: ReadTask, tokenizer_file: str | None, max_tokens: int, max_file_
         raise UnreadableFile(task.path, f"it could not be taken in: {type(exc).__name__}: {detail}") from exc
 
 
-def parse_source(source: Source, tokenize: Tokenize, max_tokens: int) -> Parsed:
+def parse_source(source: Source, options: ParseOptions, root: str = "") -> Parsed:
     """The document in `source` with its chunks and words, and its attachments likewise, three levels deep.
+
+    `root` is the folder in which the pictures that a note shows may lie; "": it may show none.
 
     Raises:
         UnreadableFile: `source` itself cannot be read; an attachment that cannot is in `failed`.
     """
-    return _Parser(tokenize, max_tokens, _MOST_ATTACHMENTS).parse(source, _DEEPEST_ATTACHMENT)
+    return _Parser(options, root, _MOST_ATTACHMENTS).parse(source, _DEEPEST_ATTACHMENT)
 
 
 class _Parser:
     """Parses one file; `left` counts down the attachments that may still be taken."""
 
-    def __init__(self, tokenize: Tokenize, max_tokens: int, left: int) -> None:
-        self.tokenize = tokenize
-        self.max_tokens = max_tokens
+    def __init__(self, options: ParseOptions, root: str, left: int) -> None:
+        self.options = options
+        self.tokenize = load_tokenizer(options.tokenizer_file)
+        self.root = root
         self.left = left
 
     def parse(self, source: Source, depth: int) -> Parsed:
         from rag.ingest.readers import can_read, read
+        from rag.ingest.shown import with_shown_pictures
 
-        document = read(source)
-        chunks = tuple(chunk(document, self.tokenize, self.max_tokens))
+        document = read(source, self.options.read)
+        if document.kind == "note":
+            # What lies inside a mail has no folder of its own.
+            document = with_shown_pictures(document, "" if source.parent else self.root, self.options.read)
+        chunks = tuple(chunk(document, self.tokenize, self.options.max_tokens))
         inside: list[Parsed] = []
         failed: list[Failure] = []
         for attached in document.attachments:
@@ -146,12 +155,28 @@ class _Parser:
 
 
 def _words(document: Document, chunks: Sequence[Chunk]) -> tuple[str, ...]:
-    """Each chunk's terms; the first chunk also answers to the file's name, tags and aliases."""
-    names = " ".join((PurePath(document.path).stem, *document.tags, dict(document.fields).get("aliases", "")))
-    texts = [embedding_text(each) for each in chunks]
+    """Each chunk's terms: a picture answers to all the words in it, the first chunk also to what names the file."""
+    texts = [embedding_text(replace(each, text=_all_words(document, each))) for each in chunks]
+    names = " ".join((PurePath(document.path).stem, *document.tags, *_named(document)))
     if texts:
         texts[0] = f"{names}\n{texts[0]}"
     return tuple(analyse(text, document.language) for text in texts)
+
+
+def _all_words(document: Document, chunk: Chunk) -> str:
+    if chunk.modality == "text":
+        return chunk.text
+    picture = next(picture for picture in document.pictures if picture.number == chunk.picture)
+    return document.text[picture.start : picture.end]
+
+
+def _named(document: Document) -> Iterator[str]:
+    """Aliases of a note; of a photo its camera and the month and year in which it was taken."""
+    fields = dict(document.fields)
+    yield fields.get("aliases", "")
+    if document.kind == "image":
+        yield fields.get("Camera", "")
+        yield f"{document.date:%B %Y}" if document.date else ""
 
 
 @cache
@@ -184,14 +209,14 @@ def _is_light(task: ReadTask) -> bool:
 
 
 def _in_pool(
-    pool: "ProcessPool", tasks: Sequence[ReadTask], limits: tuple[str | None, int, int], most: int, timeout: float
+    pool: "ProcessPool", tasks: Sequence[ReadTask], options: ParseOptions, most: int, timeout: float
 ) -> Iterator[tuple[ReadTask, Parsed | UnreadableFile]]:
     """Results as they come, with at most `most` files on their way."""
     remaining = iter(tasks)
     waiting: dict[Future[Parsed], ReadTask] = {}
     while True:
         for task in islice(remaining, most - len(waiting)):
-            waiting[pool.schedule(parse, args=(task, *limits), timeout=timeout)] = task
+            waiting[pool.schedule(parse, args=(task, options), timeout=timeout)] = task
         if not waiting:
             return
         for future in wait(waiting, return_when=FIRST_COMPLETED).done:

@@ -18,6 +18,7 @@ from rag.errors import UnreadableFile
 from rag.ingest import media
 from rag.ingest.attachments import attachment
 from rag.ingest.document import make_document, only_unreadable
+from rag.ingest.ocr import Ocr
 from rag.ingest.pdf_layout import HYPHEN, Layout, Line, Outline, lay_out
 from rag.records import Document, Source
 from rag.text import encodable, one_line
@@ -49,6 +50,10 @@ class PdfReader:
     """PDF files; kind "pdf". The text is PDFium's, or pypdf's for a page that PDFium garbles."""
 
     media_types = frozenset({media.PDF})
+
+    def __init__(self, ocr: Ocr | None, max_megapixels: int) -> None:
+        self._ocr = ocr
+        self._max_megapixels = max_megapixels
 
     @only_unreadable
     def read(self, source: Source) -> Document:

@@ -8,7 +8,8 @@ import pytest
 
 from rag.errors import UnreadableFile
 from rag.ingest.chunk import chunk
-from rag.ingest.readers import READERS
+from rag.ingest.options import ReadOptions
+from rag.ingest.readers import build_readers
 from rag.protocols import Reader
 from rag.records import Document, Source
 from tests.ingest.files import PROSE, mail, pdf, pdf_with
@@ -41,7 +42,9 @@ SAMPLES = {
 }  # fmt: skip
 
 CASES = [
-    pytest.param(reader, kind, id=kind) for reader in READERS for kind in sorted(reader.media_types & set(SAMPLES))
+    pytest.param(reader, kind, id=kind)
+    for reader in build_readers(ReadOptions())
+    for kind in sorted(reader.media_types & set(SAMPLES))
 ]
 readers = pytest.mark.parametrize(("reader", "media_type"), CASES)
 

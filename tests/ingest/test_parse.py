@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 from rag.errors import UnreadableFile
 from rag.ingest.attachments import read_original
 from rag.ingest.chunk import embedding_text
+from rag.ingest.options import ParseOptions
 from rag.ingest.parse import Parsed, ReadTask, parse, parse_all, parse_source
 from rag.records import Source
 from tests.ingest.files import PROSE, mail, pdf, pdf_with
@@ -21,13 +23,14 @@ MARKDOWN, PLAIN, PDF, MAIL = "text/markdown", "text/plain", "application/pdf", "
 FRONT = "---\ntags: [brewing]\naliases: [Pot]\n---\n"
 
 
-def words(text: str) -> list[tuple[int, int]]:
-    return [(at, at + 1) for at, char in enumerate(text) if char == " "]
+OPTIONS = ParseOptions(None, max_tokens=100, max_file_mb=1)
 
 
-def results(tasks: list[ReadTask], **limits: object) -> dict[str, Parsed | UnreadableFile]:
-    chosen = {"tokenizer_file": None, "max_tokens": 100, "max_file_mb": 1, "workers": 2, "timeout": 60, **limits}
-    return {Path(task.path).name: outcome for task, outcome in parse_all(tasks, **chosen)}  # type: ignore[arg-type]
+def results(
+    tasks: list[ReadTask], workers: int = 2, timeout: float = 60, **limits: object
+) -> dict[str, Parsed | UnreadableFile]:
+    options = replace(OPTIONS, **limits)  # type: ignore[arg-type]
+    return {Path(task.path).name: outcome for task, outcome in parse_all(tasks, options, workers, timeout)}
 
 
 def note(folder: Path, name: str, text: str = "# Tea\n\nThe kettle boils.") -> ReadTask:
@@ -37,7 +40,7 @@ def note(folder: Path, name: str, text: str = "# Tea\n\nThe kettle boils.") -> R
 
 def test_a_file_becomes_a_document_with_chunks_and_words(tmp_path: Path) -> None:
     task = note(tmp_path, "my-kettle.md", FRONT + "# Tea\n\nThe kettles are boiling now.")
-    parsed = parse(task, None, 100, 1)
+    parsed = parse(task, OPTIONS)
     [only] = parsed.chunks
     assert only.text == "# Tea\n\nThe kettles are boiling now."
     assert (parsed.document.title, parsed.document.path) == ("Tea", task.path)
@@ -49,7 +52,7 @@ def test_a_file_becomes_a_document_with_chunks_and_words(tmp_path: Path) -> None
 
 def test_chunks_fit_the_real_tokenizer(tmp_path: Path, tokenizer_file: Path, minilm: object) -> None:
     task = note(tmp_path, "long.md", "# Tea\n\n" + PROSE * 40)
-    parsed = parse(task, str(tokenizer_file), 64, 1)
+    parsed = parse(task, ParseOptions(str(tokenizer_file), 64, 1))
     assert len(parsed.chunks) > 10
     assert len(parsed.words) == len(parsed.chunks)
     assert max(len(minilm(embedding_text(each))) for each in parsed.chunks) <= 64  # type: ignore[operator]
@@ -120,7 +123,7 @@ def test_a_reader_that_is_killed_costs_its_file_only(tmp_path: Path, pipe: Path)
 @pytest.mark.slow
 def test_files_are_not_read_far_ahead_and_may_vanish_meanwhile(tmp_path: Path) -> None:
     tasks = [note(tmp_path, f"{number}.md") for number in range(40)]
-    outcomes = parse_all(tasks, None, 100, 1, workers=2, timeout=60)
+    outcomes = parse_all(tasks, OPTIONS, workers=2, timeout=60)
     found = [next(outcomes)[1]]
     time.sleep(1)
     for task in tasks:
@@ -133,7 +136,7 @@ def test_files_are_not_read_far_ahead_and_may_vanish_meanwhile(tmp_path: Path) -
 
 @pytest.mark.slow
 def test_closing_the_iterator_ends_the_processes(tmp_path: Path) -> None:
-    outcomes = parse_all([note(tmp_path, f"{number}.md") for number in range(20)], None, 100, 1, workers=2, timeout=60)
+    outcomes = parse_all([note(tmp_path, f"{number}.md") for number in range(20)], OPTIONS, workers=2, timeout=60)
     next(outcomes)
     assert readers()
     outcomes.close()
@@ -141,7 +144,7 @@ def test_closing_the_iterator_ends_the_processes(tmp_path: Path) -> None:
 
 
 def test_few_small_notes_are_read_without_a_process(tmp_path: Path) -> None:
-    outcomes = parse_all([note(tmp_path, "a.md"), note(tmp_path, "b.md")], None, 100, 1, workers=2, timeout=60)
+    outcomes = parse_all([note(tmp_path, "a.md"), note(tmp_path, "b.md")], OPTIONS, workers=2, timeout=60)
     assert isinstance(next(outcomes)[1], Parsed)
     assert not readers()
     outcomes.close()
@@ -159,7 +162,7 @@ def test_attachments_are_parsed_as_documents_of_their_own() -> None:
     message.add_attachment(b"%PDF-broken", "application", "pdf", filename="broken.pdf")
     message.add_attachment(b"\xff\xd8", "image", "jpeg", filename="photo.jpg")
     source = Source("/mail/tea.eml", MAIL, message.as_bytes())
-    parsed = parse_source(source, words, 100)
+    parsed = parse_source(source, OPTIONS)
     plan, second = parsed.attachments
     [deep] = second.attachments
     assert [each.document.path for each in (plan, second, deep)] == [
@@ -168,7 +171,7 @@ def test_attachments_are_parsed_as_documents_of_their_own() -> None:
         "/mail/tea.eml!/2/a.pdf!/1/deep.md",
     ]
     assert (plan.document.parent, deep.document.parent) == (parsed.document.id, second.document.id)
-    assert [failure.path for failure in parsed.failed] == ["/mail/tea.eml!/3/broken.pdf"]
+    assert [failure.path for failure in parsed.failed] == ["/mail/tea.eml!/3/broken.pdf", "/mail/tea.eml!/4/photo.jpg"]
     assert parsed.document.attachments == ()
 
 
@@ -178,7 +181,7 @@ def test_nesting_ends_at_three_levels() -> None:
         outer = mail(f"level {level}")
         outer.add_attachment(message)
         message = outer
-    parsed = parse_source(Source("/m.eml", MAIL, message.as_bytes()), words, 100)
+    parsed = parse_source(Source("/m.eml", MAIL, message.as_bytes()), OPTIONS)
     depth = 0
     while parsed.attachments:
         [parsed] = parsed.attachments
@@ -196,7 +199,7 @@ def test_an_attachment_can_be_opened_again_from_the_file_on_disk(tmp_path: Path)
     folder.mkdir()
     path = folder / "tea.eml"
     path.write_bytes(outer.as_bytes())
-    parsed = parse(ReadTask(str(path), MAIL), None, 100, 1)
+    parsed = parse(ReadTask(str(path), MAIL), OPTIONS)
     deep = parsed.attachments[0].attachments[0].document
     original = read_original(deep.path, deep.media_type, deep.parent)
     assert (original.data, original.sha256, original.parent) == (b"# Deep\n", deep.sha256, deep.parent)
@@ -214,8 +217,8 @@ def test_a_large_text_stays_within_bounds(tmp_path: Path, tokenizer_file: Path) 
     path = tmp_path / "large.txt"
     path.write_text((PROSE * 20 + "\n\n") * (8_000_000 // (20 * len(PROSE))), "utf-8")
     code = (
-        "import sys; from pathlib import Path; from rag.ingest.parse import *; "
-        "parsed = parse(ReadTask(sys.argv[1], 'text/plain'), sys.argv[2], 200, 64); "
+        "import sys; from pathlib import Path; from rag.ingest.parse import *; from rag.ingest.options import *; "
+        "parsed = parse(ReadTask(sys.argv[1], 'text/plain'), ParseOptions(sys.argv[2], 200, 64)); "
         # Not getrusage: its peak begins with that of the process that started this one.
         "peak = Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]; "
         "print(len(parsed.chunks), int(peak) // 1024)"

@@ -22,7 +22,7 @@ MANUAL = pdf(
 
 
 def read(data: bytes, path: str = "/docs/kettle-manual.pdf") -> Document:
-    return PdfReader().read(Source(path, "application/pdf", data, MODIFIED))
+    return PdfReader(None, 120).read(Source(path, "application/pdf", data, MODIFIED))
 
 
 def test_paragraphs_are_joined_and_pages_have_exact_spans() -> None:

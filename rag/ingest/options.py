@@ -1,0 +1,31 @@
+"""What a person may choose about reading files. Imported by everything, so it imports nothing slow."""
+
+from dataclasses import dataclass
+
+from rag.pictures import MAX_MEGAPIXELS
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """`ocr`: read the text in pictures; `location`: keep where photos were taken."""
+
+    ocr: bool = True
+    location: bool = True
+    max_megapixels: int = MAX_MEGAPIXELS
+
+
+STRUCTURE = ReadOptions(ocr=False)
+"""For finding something inside a file again: reading pixels would take long and change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParseOptions:
+    """How files are read and cut.
+
+    `tokenizer_file` is a `tokenizer.json`; None: words and signs count as tokens. `max_tokens` are those of a chunk.
+    """
+
+    tokenizer_file: str | None
+    max_tokens: int
+    max_file_mb: int
+    read: ReadOptions = ReadOptions()
