@@ -18,6 +18,7 @@ class ScriptedGenerator:
     Args:
         reply: the text of every reply, or a function of the messages.
         parameters: a number below 700 million makes it be prompted as a very small model.
+        picture_tokens: what a picture takes of its context; more than 0 makes it be given pictures.
         fails_after: raise GenerationError after that many pieces.
     """
 
@@ -25,10 +26,18 @@ class ScriptedGenerator:
     state = ModelState("generator", "scripted", "cpu", "fp32", "no model: it says what the test wrote", loaded=True)
 
     def __init__(
-        self, reply: str | Reply, *, context_tokens: int = 4096, parameters: int = 0, fails_after: int | None = None
+        self,
+        reply: str | Reply,
+        *,
+        context_tokens: int = 4096,
+        parameters: int = 0,
+        picture_tokens: int = 0,
+        fails_after: int | None = None,
     ) -> None:
         self.context_tokens = context_tokens
         self.parameters = parameters
+        self.picture_tokens = picture_tokens
+        self.sees = picture_tokens > 0
         self.asked: list[tuple[Message, ...]] = []
         self._reply: Reply = reply if callable(reply) else lambda _: reply
         self._fails_after = fails_after
@@ -41,7 +50,8 @@ class ScriptedGenerator:
         self, messages: Sequence[Message], *, max_tokens: int, stop: Sequence[str] = (), seed: int = 0
     ) -> Iterator[str]:
         with self._lock:
-            if sum(self.count_tokens(message.text) for message in messages) + max_tokens > self.context_tokens:
+            size = sum(self.count_tokens(m.text) + self.picture_tokens * len(m.pictures) for m in messages)
+            if size + max_tokens > self.context_tokens:
                 raise PromptTooLong("the messages do not fit the scripted context")
             self.asked.append(tuple(messages))
             text = self._reply(messages)

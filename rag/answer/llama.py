@@ -78,6 +78,16 @@ class LlamaGenerator:
         with self._lock:
             return int(self._loaded()._model.n_params())
 
+    @property
+    def sees(self) -> bool:
+        """Whether it looks at pictures."""
+        return False
+
+    @property
+    def picture_tokens(self) -> int:
+        """What a picture takes of the context at most."""
+        return 0
+
     def load(self) -> None:
         """Load the weights now instead of at the first question.
 
