@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from rag.errors import InvalidQuery
 from rag.records import Kind
 
-Field = Literal["id", "document_id", "path", "kind", "modality", "language"]
+Field = Literal["id", "document_id", "path", "kind", "modality", "language", "digest"]
 
 
 @dataclass(frozen=True, slots=True)

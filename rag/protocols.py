@@ -154,8 +154,8 @@ class Store(Protocol):
         """
         ...
 
-    def count(self, where: Filter | None = None) -> int:
-        """How many chunks match, exactly."""
+    def count(self, where: Filter | None = None, without: str | None = None) -> int:
+        """How many chunks match, exactly; given a space as `without`, those of them that have no vector in it."""
         ...
 
     def versions(self) -> dict[str, tuple[str, int]]:
