@@ -271,21 +271,29 @@ class FoundBy:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A place in the one ranked list. `rank` counts from 1; `score` is in [0, 1], comparable within a query only."""
+    """A place in the one ranked list. `rank` counts from 1; `score` is in [0, 1], comparable within a query only.
+
+    `also` are other places where the very same picture is, the best first; they have no place of their own.
+    """
 
     chunk: Chunk
     rank: int
     score: float
     found_by: tuple[FoundBy, ...]
+    also: tuple[Chunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """A query's ranked list and how long each stage took, in milliseconds."""
+    """A query's ranked list and how long each stage took, in milliseconds.
+
+    `notes` say in plain words what could not be searched and why, such as pictures whose embedder does not load.
+    """
 
     query: str
     hits: tuple[Hit, ...]
     ms: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
 
 # --- answering ---------------------------------------------------------------------------------------------------

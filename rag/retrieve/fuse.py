@@ -4,12 +4,19 @@ A weighted sum of scores beats reciprocal ranks (Bruch, Gai & Ingber 2023, "An A
 Retrieval", ACM TOIS 42, https://arxiv.org/abs/2210.11934), but a list that knows nothing must not weigh as much as one
 that does. So each list's scores become *evidence* first, whose size says how sure the list is for this query:
 
-    words:   sqrt(contrast) * s / max(s),    contrast = 1 - mean(scores at ranks 2..10) / max(s)
-    vectors: WEIGHT * max(0, s - mean(s)) ** POWER,    mean over the candidates
+    words:    sqrt(contrast) * s / max(s),    contrast = 1 - mean(scores at ranks 2..10) / max(s)
+    vectors:  WEIGHT * max(0, s - mean(s)) ** POWER,    mean over the candidates
+    pictures: max(0, 1 - (chance / bar) ** SURPRISE)
 
 BM25 has no scale of its own, so its best is 1; but where ten chunks score nearly alike, the query's telling words
 matched nothing, and all of them count less. Cosines have a scale: stretching a flat list to 0..1 would make noise of
 it, so only the raw distance above the other candidates counts, and small distances count less still.
+
+Pictures are compared with words across two kinds of things, and the nearest of a thousand is near by chance alone. So
+a picture counts by how surprising its score is (`rag.retrieve.chance`). Where passages compete, the bar is high
+(STANDS_OUT) and what stays below it does not enter the list; evidence begins at 0 at the bar, so nothing jumps.
+Where only pictures are wanted, half of them are above the bar and all of them enter. One that certainly matches
+counts as much as the best of the words.
 
 The constants were chosen on public questions and on variants made to break one of the lists; eval/LOG.md has the
 tables, what was tried besides, and how far the choice can be trusted.
@@ -23,12 +30,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.records import FoundBy
+from rag.retrieve.chance import Background
 
 Scale = Literal["bm25", "cosine"]
 
 WEIGHT = 1.75  # of vectors against words; any from 1.5 to 2 does
 POWER = 1.3  # 1 lets a blind embedder's noise in, 2 is deaf to an embedder that is right by a little
 CONTRAST_RANKS = 10
+STANDS_OUT = 0.05  # of all pictures, how many would score as high by chance: below this it is taken for no chance
+SURPRISE = 0.2  # a picture 32 times less likely than the bar has half of the most evidence
 BACKGROUND = 100  # of each list, the ranks whose chunks make up the background, however long the lists are
 
 # From here down the contrast stays the same. Without it a chunk at ranks 2..10 of a flat list could lose by scoring
@@ -43,7 +53,8 @@ class Leg:
     `listed` is its own list, (id, raw score) best first, ids unique. `looked_up` has its raw scores of chunks that
     only other retrievers listed, as far as they are known. `whole` tells that the list holds all that it could find:
     an unknown score is then worth nothing. Otherwise an unknown BM25 is taken to be the lowest that is listed, which
-    bounds it; an unknown cosine (no vector in that space) is no evidence either way.
+    bounds it; an unknown cosine (no vector in that space) is no evidence either way. All evidence is multiplied by
+    `weight`. With a `background` cosines count by how surprising they are; `gated`: only what stands out does.
     """
 
     retriever: str
@@ -51,6 +62,18 @@ class Leg:
     listed: Sequence[tuple[str, float]]
     looked_up: Mapping[str, float] = field(default_factory=dict)
     whole: bool = True
+    weight: float = 1.0
+    background: Background | None = None
+    gated: bool = True
+
+    def entering(self) -> list[tuple[str, FoundBy]]:
+        """What this leg puts into the one list, best first."""
+        judge = self.background.chance if self.background else lambda score: None
+        entries = [
+            (name, FoundBy(self.retriever, rank, score, judge(score)))
+            for rank, (name, score) in enumerate(self.listed, start=1)
+        ]
+        return [(name, by) for name, by in entries if by.chance is None or not self.gated or by.chance < STANDS_OUT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +86,7 @@ class Fused:
 
 
 def fuse(legs: Sequence[Leg]) -> list[Fused]:
-    """Every listed chunk once, best first; ties by the best rank in any list, then by id.
+    """Every chunk that enters once, best first; ties by the best rank in any list, then by id.
 
     The order of `legs` and of `looked_up` does not matter. A better raw score in one list never lowers a chunk's
     place. A score is the sum of the chunk's evidence over the largest sum that any chunk could have had.
@@ -71,8 +94,8 @@ def fuse(legs: Sequence[Leg]) -> list[Fused]:
     legs = sorted(legs, key=lambda leg: leg.retriever)  # sums of floats depend on their order
     found = _found_by(legs)
     ids = sorted(found)
-    background = _background(legs)
-    evidence = [_evidence(leg, ids, background) for leg in legs]
+    usual = _usual(legs)
+    evidence = [leg.weight * _evidence(leg, ids, usual) for leg in legs]
     total = np.sum(evidence, axis=0) if ids else np.zeros(0)
     most = float(sum(values.max() for values in evidence)) if ids else 0.0
     scores = np.minimum(total / most, 1.0) if most > 0 else np.ones(len(ids))
@@ -83,26 +106,35 @@ def fuse(legs: Sequence[Leg]) -> list[Fused]:
 def _found_by(legs: Iterable[Leg]) -> dict[str, tuple[FoundBy, ...]]:
     found: dict[str, tuple[FoundBy, ...]] = {}
     for leg in legs:
-        for rank, (name, score) in enumerate(leg.listed, start=1):
-            found[name] = (*found.get(name, ()), FoundBy(leg.retriever, rank, score))
+        for name, by in leg.entering():
+            found[name] = (*found.get(name, ()), by)
     return found
 
 
-def _background(legs: Sequence[Leg]) -> set[str]:
-    return {name for leg in legs for name, _ in leg.listed[:BACKGROUND]}
+def _usual(legs: Sequence[Leg]) -> set[str]:
+    """The candidates whose mean is the background of cosines without one: pictures would change it for the texts."""
+    return {name for leg in legs if leg.background is None for name, _ in leg.listed[:BACKGROUND]}
 
 
-def _evidence(leg: Leg, ids: Sequence[str], background: set[str]) -> NDArray[np.float64]:
+def _evidence(leg: Leg, ids: Sequence[str], usual: set[str]) -> NDArray[np.float64]:
     """float64[N] >= 0: what the leg says for each of `ids`."""
     known = {**leg.looked_up, **dict(leg.listed)}
     scores = np.array([known.get(name, np.nan) for name in ids])
     if not leg.listed:
         return np.zeros(len(ids))
+    if leg.background is not None:
+        return _surprise(scores, leg.background, STANDS_OUT if leg.gated else leg.background.population / 2)
     if leg.scale == "cosine":
-        usual = np.array([name in background for name in ids])
-        return _stands_out(scores, float(np.nanmean(scores[usual & ~np.isnan(scores)])))
+        candidates = np.array([name in usual for name in ids])
+        return _stands_out(scores, float(np.nanmean(scores[candidates & ~np.isnan(scores)])))
     unknown = 0.0 if leg.whole else leg.listed[-1][1]
     return _share_of_best(np.nan_to_num(scores, nan=unknown), [score for _, score in leg.listed])
+
+
+def _surprise(cosines: NDArray[np.float64], background: Background, bar: float) -> NDArray[np.float64]:
+    """1 - (chance / bar) ** SURPRISE, 0 from the bar on and where the cosine is unknown."""
+    chances = np.array([bar if np.isnan(cosine) else background.chance(cosine) for cosine in cosines])
+    return np.asarray(1 - np.minimum(chances / bar, 1.0) ** SURPRISE)
 
 
 def _stands_out(cosines: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
