@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import StoreError
-from rag.records import Chunk, EmbeddedChunk, rows
+from rag.records import Chunk, EmbeddedChunk
 
 _UNIT_TOLERANCE = 1e-3  # of a vector's length; float16 arithmetic stays within it
 
@@ -27,8 +27,20 @@ def checked(documents: Mapping[str, Sequence[EmbeddedChunk]], spaces: Mapping[st
         _check_values(chunk)
         _check_shapes(chunk, spaces)
     for space in spaces:
-        _check_lengths(space, embedded)
+        _check_lengths(space, [(e.chunk.id, v.values) for e in embedded for v in e.vectors if v.space == space])
     return embedded
+
+
+def checked_vectors(space: str, vectors: Mapping[str, NDArray[np.float32]], spaces: Mapping[str, int]) -> None:
+    """Refuse vectors (by chunk id) that are not finite, not of the dimension of `space` or not of length 1.
+
+    Raises:
+        StoreError: one of them is, or the space is unknown.
+    """
+    dim = dimension(space, spaces)
+    for name, values in vectors.items():
+        _check_shape(name, space, values, dim)
+    _check_lengths(space, list(vectors.items()))
 
 
 def checked_query(space: str, vector: NDArray[np.float32], spaces: Mapping[str, int]) -> NDArray[np.float32]:
@@ -77,7 +89,8 @@ def _check_values(embedded: EmbeddedChunk) -> None:
     if chunk.date is not None and chunk.date.tzinfo is None:
         raise StoreError(f"the date {chunk.date} of {chunk.path!r} has no time zone; give it one")
     texts = (chunk.id, chunk.version, chunk.text, chunk.title, chunk.path, chunk.language, embedded.words)
-    _check_unicode(chunk.path, "".join((*texts, *chunk.headings, *chunk.tags)))
+    of_pictures = (chunk.digest, chunk.caption, chunk.around)
+    _check_unicode(chunk.path, "".join((*texts, *of_pictures, *chunk.headings, *chunk.tags)))
 
 
 def _check_unicode(name: str, text: str) -> None:
@@ -92,19 +105,22 @@ def _check_shapes(embedded: EmbeddedChunk, spaces: Mapping[str, int]) -> None:
     if len(set(names)) < len(names):
         raise StoreError(f"the chunk {embedded.chunk.id!r} has two vectors of one space: {names!r}")
     for vector in embedded.vectors:
-        dim = dimension(vector.space, spaces)
-        if np.shape(vector.values) != (dim,):
-            raise StoreError(
-                f"the chunk {embedded.chunk.id!r} has a vector of shape {np.shape(vector.values)} "
-                f"in {vector.space!r}, whose vectors have {dim} numbers"
-            )
+        _check_shape(embedded.chunk.id, vector.space, vector.values, dimension(vector.space, spaces))
 
 
-def _check_lengths(space: str, embedded: Sequence[EmbeddedChunk]) -> None:
-    pairs = [(e.chunk.id, v) for e in embedded for v in e.vectors if v.space == space]
+def _check_shape(chunk: str, space: str, values: NDArray[np.float32], dim: int) -> None:
+    if np.shape(values) != (dim,):
+        raise StoreError(
+            f"the chunk {chunk!r} has a vector of shape {np.shape(values)} in {space!r}, "
+            f"whose vectors have {dim} numbers"
+        )
+
+
+def _check_lengths(space: str, pairs: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+    """`pairs` are chunk ids with their vectors."""
     if not pairs:
         return
-    lengths = np.linalg.norm(rows([vector for _, vector in pairs]).astype(np.float64), axis=1)
+    lengths = np.linalg.norm(np.stack([values for _, values in pairs]).astype(np.float64), axis=1)
     wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _UNIT_TOLERANCE))  # "not within" also catches NaN
     if wrong.size:
         name, length = pairs[int(wrong[0])][0], float(lengths[int(wrong[0])])

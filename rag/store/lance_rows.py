@@ -1,13 +1,15 @@
 """How a chunk becomes a row of the table and a row a chunk again, every field a column of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
 from datetime import UTC
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rag.records import Chunk, EmbeddedChunk
+from rag.records import Box, Chunk, EmbeddedChunk
 from rag.store.checks import normal_words
 
 _TEXTS = pa.list_(pa.string())
@@ -30,52 +32,86 @@ CHUNK_FIELDS = (
     pa.field("tags", _TEXTS, nullable=False),
     pa.field("date", pa.timestamp("us", tz="UTC")),
     pa.field("language", pa.string(), nullable=False),
+    pa.field("picture", pa.int64()),
+    pa.field("digest", pa.string(), nullable=False),
+    pa.field("caption", pa.string(), nullable=False),
+    pa.field("around", pa.string(), nullable=False),
+    pa.field("region", pa.list_(pa.float64())),  # left, top, right, bottom
 )
 CHUNK_COLUMNS = [field.name for field in CHUNK_FIELDS]
+_WORDS = pa.field("words", pa.string(), nullable=False)
+
+Values = NDArray[np.float32]
 
 
-def column(space: str) -> str:
-    """The name of the column that holds the vectors of `space`."""
-    return f"vector_{space}"
+@dataclass(frozen=True, slots=True)
+class SpaceColumns:
+    """Where the table keeps a space: its vectors, null where a chunk has none, and `has`: true where it has one.
+
+    `has` is there to be asked which chunks lack a vector: asked of `vectors`, all of them would be read from disk.
+    """
+
+    vectors: pa.Field
+    has: pa.Field
+
+    @classmethod
+    def of(cls, space: str, dim: int, fingerprint: str | None = None) -> "SpaceColumns":
+        """Columns named for the space and, where `fingerprint` is given, for the model that makes the vectors."""
+        name = f"{space}_{hashlib.sha256(fingerprint.encode()).hexdigest()[:12]}" if fingerprint else space
+        return cls(pa.field(f"vector_{name}", pa.list_(pa.float32(), dim)), pa.field(f"has_{name}", pa.bool_()))
 
 
-def vector_field(space: str, dim: int) -> pa.Field:
-    return pa.field(column(space), pa.list_(pa.float32(), dim))
+def schema(spaces: Iterable[SpaceColumns]) -> pa.Schema:
+    """The table's columns: the chunk's fields, its words, and two for each space."""
+    return pa.schema([*CHUNK_FIELDS, _WORDS, *(field for space in spaces for field in (space.vectors, space.has))])
 
 
-def schema(spaces: Mapping[str, int]) -> pa.Schema:
-    """The table's columns: the chunk's fields, its words, and a vector that may be null for each space."""
-    vectors = [vector_field(space, dim) for space, dim in spaces.items()]
-    return pa.schema([*CHUNK_FIELDS, pa.field("words", pa.string(), nullable=False), *vectors])
+def to_table(embedded: Sequence[EmbeddedChunk], spaces: Mapping[str, SpaceColumns], whole: pa.Schema) -> pa.Table:
+    """One row per chunk with the columns of `whole`, since an upsert keeps the old value of one that is left out.
+
+    Null is what the columns of spaces get that are in the table but not among `spaces`.
+    """
+    columns = {field.name: _values(field, embedded) for field in CHUNK_FIELDS}
+    columns[_WORDS.name] = pa.array([normal_words(e.words) for e in embedded], pa.string())
+    for name, space in spaces.items():
+        by_row = [next((v.values for v in e.vectors if v.space == name), None) for e in embedded]
+        columns |= _vectors(by_row, space)
+    arrays = [columns.get(field.name, pa.nulls(len(embedded), field.type)) for field in whole]
+    return pa.table(arrays, schema=whole)
 
 
-def to_table(embedded: Sequence[EmbeddedChunk], spaces: Mapping[str, int]) -> pa.Table:
-    """One row per chunk with every column, since an upsert keeps the old value of a column that is left out."""
-    columns = [_values(field, embedded) for field in CHUNK_FIELDS]
-    columns.append(pa.array([normal_words(e.words) for e in embedded], pa.string()))
-    columns += [_vectors(space, dim, embedded) for space, dim in spaces.items()]
-    return pa.table(columns, schema=schema(spaces))
+def to_vectors(vectors: Mapping[str, Values], space: SpaceColumns) -> pa.Table:
+    """Rows of chunk ids with their vectors in one space, and nothing else."""
+    columns = {"id": pa.array(vectors.keys(), pa.string()), **_vectors(list(vectors.values()), space)}
+    return pa.table(list(columns.values()), schema=pa.schema([CHUNK_FIELDS[0], space.vectors, space.has]))
 
 
 def to_chunks(table: pa.Table) -> Iterator[Chunk]:
     """The chunks of a table that has CHUNK_COLUMNS, in its order."""
     for row in table.select(CHUNK_COLUMNS).to_pylist():
-        date = row["date"].astimezone(UTC) if row["date"] is not None else None
-        yield Chunk(**{**row, "headings": tuple(row["headings"]), "tags": tuple(row["tags"]), "date": date})
+        row["date"] = row["date"].astimezone(UTC) if row["date"] is not None else None
+        row["region"] = Box(*row["region"]) if row["region"] is not None else None
+        yield Chunk(**{**row, "headings": tuple(row["headings"]), "tags": tuple(row["tags"])})
 
 
-def matrix(table: pa.Table, space: str) -> NDArray[np.float32]:
+def matrix(table: pa.Table, space: SpaceColumns) -> Values:
     """float32[N, D]: the vectors of `space` in a table whose rows all have one."""
-    values = table.column(column(space)).combine_chunks()
-    return np.asarray(values.flatten(), np.float32).reshape(len(values), values.type.list_size)
+    values = table.column(space.vectors.name).combine_chunks()
+    return np.asarray(values.flatten(), np.float32).reshape(len(values), space.vectors.type.list_size)
 
 
 def _values(field: pa.Field, embedded: Sequence[EmbeddedChunk]) -> pa.Array:
+    if field.name == "region":
+        return pa.array([astuple(e.chunk.region) if e.chunk.region else None for e in embedded], field.type)
     return pa.array([getattr(e.chunk, field.name) for e in embedded], field.type)
 
 
-def _vectors(space: str, dim: int, embedded: Sequence[EmbeddedChunk]) -> pa.Array:
-    by_row = [next((v.values for v in e.vectors if v.space == space), None) for e in embedded]
+def _vectors(by_row: Sequence[Values | None], space: SpaceColumns) -> dict[str, pa.Array]:
+    """The two columns of `space`, by name."""
+    dim = space.vectors.type.list_size
     values = np.stack([np.zeros(dim, np.float32) if v is None else v for v in by_row]).astype(np.float32)
     absent = pa.array([v is None for v in by_row])
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), dim, mask=absent)
+    return {
+        space.vectors.name: pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), dim, mask=absent),
+        space.has.name: pa.array([None if v is None else True for v in by_row], pa.bool_()),
+    }

@@ -6,6 +6,8 @@ What LanceDB does, found by experiment with 0.40, and what is made of it here:
   statistics a little out of date, and so do words of chunks that were removed. Both are found or gone at once.
 - `merge_insert` is one atomic commit, with a delete of what is not in the source as part of it. That delete reads
   the whole table (0.6 s at 100,000 rows), so it is only asked for when a document leaves old chunks behind.
+- An upsert of some columns moves the whole row, bit by bit as it was, to the end of the table: what it costs depends
+  on the rows that it names (0.2 s of it is looking for them, at 100,000 rows), not on the size of the column.
 - `optimize` rewrites the word index (3 s at 100,000 rows), so it runs after many changes, not after each.
 """
 
@@ -21,6 +23,7 @@ from typing import cast
 import lancedb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from filelock import FileLock
 from lancedb.index import FTS, IvfRq
 from lancedb.query import LanceQueryBuilder, LanceVectorQueryBuilder, MatchQuery
@@ -29,9 +32,18 @@ from numpy.typing import NDArray
 from rag.errors import DiskFull, IndexMismatch, StoreError
 from rag.filters import Filter
 from rag.records import Chunk, EmbeddedChunk, Match
-from rag.store.checks import checked, checked_query, dimension, normal_words
+from rag.store.checks import checked, checked_query, checked_vectors, dimension, normal_words
 from rag.store.exact import best, cosines, kth_highest
-from rag.store.lance_rows import CHUNK_COLUMNS, column, matrix, schema, to_chunks, to_table, vector_field
+from rag.store.lance_rows import (
+    CHUNK_COLUMNS,
+    CHUNK_FIELDS,
+    SpaceColumns,
+    matrix,
+    schema,
+    to_chunks,
+    to_table,
+    to_vectors,
+)
 from rag.store.lance_sql import is_one_of, sql
 
 _LOG = logging.getLogger(__name__)
@@ -61,13 +73,22 @@ _TIE = 1e-5  # of the score: above float32's rounding, below any difference that
 
 
 class LanceStore:
-    """A Store in `folder` whose `spaces` map a name to the dimension of its vectors. Threads may share it."""
+    """A Store in `folder` whose `spaces` map a name to the dimension of its vectors. Threads may share it.
 
-    def __init__(self, folder: Path, spaces: Mapping[str, int]) -> None:
+    A space may be optional, that of pictures is: `made_by` maps it to the fingerprint of the model that makes its
+    vectors, and these are kept in columns of their own for that model. Opened without the space, the store leaves its
+    vectors alone, save those of documents that are replaced. Opened for another model, it begins with none, so that
+    vectors of two models never meet, and gives back the room of the old ones when it tidies up.
+    """
+
+    def __init__(self, folder: Path, spaces: Mapping[str, int], made_by: Mapping[str, str] | None = None) -> None:
         self._spaces = dict(spaces)
+        self._made_by = dict(made_by or {})
+        self._columns = {name: SpaceColumns.of(name, dim, self._made_by.get(name)) for name, dim in spaces.items()}
         self._writing = threading.Lock()
         self._changed_rows = self._writes = 0
         self._removed = False  # since the word index was built: its statistics still count what is gone
+        self._samples: dict[tuple[str, int], tuple[int, NDArray[np.float32]]] = {}  # with the table's version
         with _translated(f"open the index in {str(folder)!r}"):
             self._table = self._open(folder)
             self._complete()
@@ -99,26 +120,61 @@ class LanceStore:
         return sorted(found, key=lambda chunk: (place[chunk.document_id], chunk.ordinal, chunk.id))
 
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        dimension(space, self._spaces)
+        columns = self._of(space)
         with _translated("read vectors"):
-            rows = self._rows(is_one_of("id", ids), ["id", column(space)])
-        rows = rows.filter(rows[column(space)].is_valid())  # asked of LanceDB, it would read the whole column
-        return dict(zip(rows["id"].to_pylist(), matrix(rows, space), strict=True))
+            rows = self._rows(is_one_of("id", ids), ["id", columns.vectors.name])
+        rows = rows.filter(rows[columns.vectors.name].is_valid())  # asked of LanceDB, it would read the whole column
+        return dict(zip(rows["id"].to_pylist(), matrix(rows, columns), strict=True))
+
+    def add_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        checked_vectors(space, vectors, self._spaces)
+        if not vectors:
+            return
+        with self._writing, _translated("write vectors to the index"):
+            merge = self._table.merge_insert("id").use_index(False).when_matched_update_all()
+            merge.execute(to_vectors(vectors, self._of(space)), on_bad_vectors="null")
+            self._removed = True  # the rows moved, and the index of words counts them where they were as well
+            self._changed_rows += len(vectors)
+            self._writes += 1
+            self._tidy_if_due()
+
+    def without_vector(self, space: str, k: int, where: Filter | None = None) -> list[Chunk]:
+        condition = self._lacking(space, where)
+        if k <= 0:
+            return []
+        with _translated("list chunks without a vector"):
+            ids = self._rows(condition, ["id"])["id"]
+            return self.get(_first(ids, k).to_pylist())
+
+    def sample(self, space: str, n: int) -> NDArray[np.float32]:
+        columns = self._of(space)
+        with _translated("read vectors"):
+            version = int(self._table.version)
+            kept = self._samples.get((space, n))
+            if kept is not None and kept[0] == version:
+                return kept[1]
+            ids = _first(self._rows(columns.has.name, ["id"])["id"], max(n, 0))
+            rows = self._rows(is_one_of("id", ids.to_pylist()), ["id", columns.vectors.name]).sort_by("id")
+        rows = rows.filter(rows[columns.vectors.name].is_valid())  # a document may have gone in between
+        self._samples[space, n] = version, matrix(rows, columns)
+        return self._samples[space, n][1]
 
     def search_vector(
         self, space: str, vector: NDArray[np.float32], k: int, where: Filter | None = None
     ) -> list[Match]:
         query = checked_query(space, vector, self._spaces)
+        columns = self._of(space)
+        name = columns.vectors.name
 
         def nearest(limit: int) -> tuple[pa.Table, NDArray[np.float64]]:
-            any_search = self._table.search(query, vector_column_name=column(space), query_type="vector")
+            any_search = self._table.search(query, vector_column_name=name, query_type="vector")
             search = cast(LanceVectorQueryBuilder, any_search).distance_type("cosine")
             if exactly:
                 search = search.bypass_vector_index()
             else:  # a maximum of 0: as many partitions as it takes
                 search = search.minimum_nprobes(_PROBES).maximum_nprobes(0).refine_factor(_REFINE)
-            rows = _matching(search, where).limit(limit).select([*CHUNK_COLUMNS, column(space), "_distance"]).to_arrow()
-            return rows, cosines(matrix(rows, space), query)
+            rows = _matching(search, where).limit(limit).select([*CHUNK_COLUMNS, name, "_distance"]).to_arrow()
+            return rows, cosines(matrix(rows, columns), query)
 
         with _translated("search by vector"):
             exactly = self._is_small(where)
@@ -137,9 +193,12 @@ class LanceStore:
         with _translated("search by words"):
             return self._top(wordiest, k) if terms else []
 
-    def count(self, where: Filter | None = None) -> int:
+    def count(self, where: Filter | None = None, without: str | None = None) -> int:
+        condition = sql(where) if where is not None else None
+        if without is not None:
+            condition = self._lacking(without, where)
         with _translated("count chunks"):
-            return int(self._table.count_rows(sql(where) if where is not None else None))
+            return int(self._table.count_rows(condition))
 
     def versions(self) -> dict[str, tuple[str, int]]:
         with _translated("list what is indexed"):
@@ -162,25 +221,34 @@ class LanceStore:
         except ValueError:  # it is not there, or another process is making it at this moment
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / "creation.lock"):
-                return database.create_table(_TABLE, schema=schema(self._spaces), exist_ok=True)
+                return database.create_table(_TABLE, schema=schema(self._columns.values()), exist_ok=True)
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def _complete(self) -> None:
-        """Make what an earlier program or a crash left undone: a space's column, the index of words."""
-        fields = {field.name: field for field in self._table.schema}
-        for space, dim in self._spaces.items():
-            wanted = vector_field(space, dim)
-            if wanted.name not in fields:
-                self._table.add_columns(wanted)
-            elif fields[wanted.name].type.list_size != dim:
-                found = fields[wanted.name].type.list_size
-                raise IndexMismatch(
-                    f"the index holds vectors of {found} numbers in {space!r}, the embedder makes {dim}; "
-                    "use the embedder that wrote the index, or index the files again into another RAG_HOME"
-                )
+        """Make what an earlier program or a crash left undone: columns of chunks and spaces, the index of words."""
+        missing = [field for field in CHUNK_FIELDS if field.name not in self._table.schema.names]
+        if texts := {field.name: "''" for field in missing if not field.nullable}:
+            self._table.add_columns(texts)
+        if fields := [field for field in missing if field.nullable]:
+            self._table.add_columns(fields)
+        for name, columns in self._columns.items():
+            self._complete_space(name, columns)
         if _WORDS_INDEX not in self._indexes():
             self._index_words_once()
+
+    def _complete_space(self, space: str, columns: SpaceColumns) -> None:
+        vectors, has = columns.vectors, columns.has.name
+        if vectors.name not in self._table.schema.names:
+            self._table.add_columns(vectors)
+        found, wanted = self._table.schema.field(vectors.name).type.list_size, vectors.type.list_size
+        if found != wanted:
+            raise IndexMismatch(
+                f"the index holds vectors of {found} numbers in {space!r}, the embedder makes {wanted}; "
+                "use the embedder that wrote the index, or index the files again into another RAG_HOME"
+            )
+        if has not in self._table.schema.names:  # `nullif`, or the column would not take null
+            self._table.add_columns({has: f"nullif({vectors.name} IS NOT NULL, false)"})
 
     def _index_words_once(self) -> None:
         try:
@@ -195,7 +263,7 @@ class LanceStore:
         if delete_unless_given is not None:
             merge = merge.when_not_matched_by_source_delete(delete_unless_given)
         # "null" lets absent vectors be null; it would also hide wrong ones, which `checked` has refused before.
-        merge.execute(to_table(embedded, self._spaces), on_bad_vectors="null")
+        merge.execute(to_table(embedded, self._columns, self._table.schema), on_bad_vectors="null")
 
     def _tidy_if_due(self) -> None:
         rows_due = max(_TIDY_ROWS, self._table.count_rows() // _TIDY_SHARE)
@@ -209,20 +277,38 @@ class LanceStore:
             _LOG.warning("the index could not be tidied after a write; searches stay right but slow", exc_info=True)
 
     def _tidy(self) -> None:
+        self._drop_vectors_of_other_models()
         self._table.optimize(cleanup_older_than=_KEEP_VERSIONS)
         if self._removed:
             self._table.create_index("words", config=_WORDS, replace=True)
         indexes = self._indexes()
-        for name in map(column, self._spaces):
-            if f"{name}_idx" not in indexes and self._table.count_rows(f"{name} IS NOT NULL") >= INDEX_FROM:
+        for columns in self._columns.values():
+            name = columns.vectors.name
+            if f"{name}_idx" not in indexes and self._table.count_rows(columns.has.name) >= INDEX_FROM:
                 self._table.create_index(name, config=IvfRq(distance_type="cosine"))
         self._changed_rows = self._writes = 0
         self._removed = False
+
+    def _drop_vectors_of_other_models(self) -> None:
+        ours = {field.name for columns in self._columns.values() for field in (columns.vectors, columns.has)}
+        theirs = tuple(f"{kind}_{space}_" for space in self._made_by for kind in ("vector", "has"))
+        old = [name for name in self._table.schema.names if name.startswith(theirs) and name not in ours]
+        if old:
+            self._table.drop_columns(old)
 
     def _indexes(self) -> set[str]:
         return {index.name for index in self._table.list_indices()}
 
     # --- reading -------------------------------------------------------------------------------------------------
+
+    def _of(self, space: str) -> SpaceColumns:
+        dimension(space, self._spaces)
+        return self._columns[space]
+
+    def _lacking(self, space: str, where: Filter | None) -> str:
+        """The condition of the chunks that match and have no vector in `space`."""
+        lacking = f"{self._of(space).has.name} IS NOT TRUE"
+        return lacking if where is None else f"{lacking} AND {sql(where)}"
 
     def _rows(self, condition: str, columns: Sequence[str]) -> pa.Table:
         return self._table.search().where(condition).select(list(columns)).limit(None).to_arrow()
@@ -245,6 +331,11 @@ class LanceStore:
         order = best(rows["id"].to_pylist(), scores, k)
         chunks = to_chunks(rows.take(pa.array(order, pa.int64())))
         return [Match(chunk, float(scores[i])) for chunk, i in zip(chunks, order, strict=True)]
+
+
+def _first(ids: pa.ChunkedArray, k: int) -> pa.ChunkedArray:
+    """The first `k` of `ids` in their order."""
+    return ids.take(pc.sort_indices(ids)[:k])
 
 
 def _matching(search: LanceQueryBuilder, where: Filter | None) -> LanceQueryBuilder:

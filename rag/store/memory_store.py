@@ -9,14 +9,15 @@ terms whatever the filter, and a term that stands twice in the query counts twic
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.filters import Filter
-from rag.records import Chunk, EmbeddedChunk, Match, rows
-from rag.store.checks import checked, checked_query, dimension
+from rag.records import Chunk, EmbeddedChunk, Match, Vector, rows
+from rag.store.checks import checked, checked_query, checked_vectors, dimension
 from rag.store.exact import best, cosines, kth_highest
 from rag.store.matching import matches
 
@@ -54,6 +55,23 @@ class MemoryStore:
         held = self._snapshot.held
         return {name: v.values for name in ids if name in held for v in held[name].vectors if v.space == space}
 
+    def add_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        checked_vectors(space, vectors, self._spaces)
+        with self._writing:
+            held = dict(self._snapshot.held)
+            for name in vectors.keys() & held.keys():
+                others = tuple(vector for vector in held[name].vectors if vector.space != space)
+                held[name] = replace(held[name], vectors=(*others, Vector(space, vectors[name])))
+            self._snapshot = _Snapshot(held, self._spaces)
+
+    def without_vector(self, space: str, k: int, where: Filter | None = None) -> list[Chunk]:
+        dimension(space, self._spaces)
+        return self._snapshot.without(space, where)[: max(k, 0)]
+
+    def sample(self, space: str, n: int) -> NDArray[np.float32]:
+        dimension(space, self._spaces)
+        return self._snapshot.matrices[space][1][: max(n, 0)]
+
     def search_vector(
         self, space: str, vector: NDArray[np.float32], k: int, where: Filter | None = None
     ) -> list[Match]:
@@ -63,8 +81,11 @@ class MemoryStore:
     def search_words(self, words: str, k: int, where: Filter | None = None) -> list[Match]:
         return self._snapshot.wordiest(words, k, where)
 
-    def count(self, where: Filter | None = None) -> int:
-        return int(self._snapshot.allowed(where).sum())
+    def count(self, where: Filter | None = None, without: str | None = None) -> int:
+        if without is None:
+            return int(self._snapshot.allowed(where).sum())
+        dimension(without, self._spaces)
+        return len(self._snapshot.without(without, where))
 
     def versions(self) -> dict[str, tuple[str, int]]:
         by_document = self._snapshot.by_document
@@ -123,6 +144,12 @@ class _Snapshot:
         if where is None:
             return np.ones(len(self.embedded), bool)
         return np.array([matches(where, e.chunk) for e in self.embedded], bool)
+
+    def without(self, space: str, where: Filter | None) -> list[Chunk]:
+        """The chunks that match and have no vector in `space`, by id."""
+        kept = self.allowed(where)
+        kept[self.matrices[space][0]] = False
+        return [self.embedded[int(i)].chunk for i in np.flatnonzero(kept)]
 
     def nearest(self, space: str, query: NDArray[np.float32], k: int, where: Filter | None) -> list[Match]:
         if k <= 0:

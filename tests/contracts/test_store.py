@@ -15,7 +15,7 @@ from numpy.testing import assert_array_equal
 from rag.errors import InvalidQuery, StoreError
 from rag.filters import And, Dated, Filter, In, Not, Or, Tagged, Under
 from rag.protocols import Store
-from rag.records import EmbeddedChunk, Match, Vector
+from rag.records import Box, EmbeddedChunk, Match, Vector
 from rag.store.lance_store import LanceStore
 from rag.store.matching import matches
 from rag.store.memory_store import MemoryStore
@@ -73,11 +73,17 @@ def test_a_chunk_comes_back_exactly(store: Store) -> None:
         kind="mail",
         start=2**41,
         end=2**42,
+        picture=2**33,
+        digest=ODD,
+        caption=ODD,
+        around=ODD,
+        region=Box(1 / 3, math.nextafter(1, 0), 5e-324, 0.1 + 0.2),
     )
     put(store, plain, full)
     assert store.get([ODD, plain.chunk.id]) == [full.chunk, plain.chunk]
     assert_array_equal(store.vectors("image", [ODD])[ODD], full.vectors[1].values)
     assert ids(store.search_words(ODD.split()[2], 5)) == [ODD]
+    assert store.count(In("digest", (ODD,))) == store.count(Not(In("digest", ("",)))) == 1
     assert store.count(In("id", (ODD,))) == store.count(In("path", ("/home/me/" + ODD,))) == 1
     assert store.versions() == {"plain": ("v1", 1), ODD: (ODD, 1)}
     put(store, embedded(ODD, version="v2"))
@@ -166,6 +172,9 @@ REFUSED = {
     "with a date without a zone": [embedded("bad", date=datetime(2024, 1, 1))],
     "with half a character": [embedded("bad", text="\ud800")],
     "with half a character in its tags": [embedded("bad", tags=("\udfff",))],
+    "with half a character in its caption": [embedded("bad", caption="\ud800")],
+    "with half a character around it": [embedded("bad", around="\ud800")],
+    "with half a character in its digest": [embedded("bad", digest="\ud800")],
 }
 
 
@@ -182,6 +191,94 @@ def test_one_id_in_two_documents_is_refused(store: Store) -> None:
     with pytest.raises(StoreError, match="twice"):
         store.replace_documents({"a": [embedded("a", id="same")], "b": [embedded("b", id="same")]})
     assert store.count() == 0
+
+
+# --- vectors that come later -------------------------------------------------------------------------------------
+
+PICTURES = In("modality", ("image",))
+
+
+def test_vectors_may_come_later_and_change_nothing_else(store: Store) -> None:
+    documents = random_documents(np.random.default_rng(3), range(30))
+    store.replace_documents(documents)
+    before = {e.chunk.id: e for chunks in documents.values() for e in chunks}
+    late = {chunk.id: axis(8, -1, i) for i, chunk in enumerate(store.without_vector("image", 40))}
+    again = next(e.chunk.id for e in before.values() if "image" in {v.space for v in e.vectors})
+    terms = f"w1 w2 {next(iter(before.values())).words}"
+    store.maintain()
+    found = store.search_words(terms, 500)
+    store.add_vectors("image", {**late, again: axis(8, 5), "went meanwhile": axis(8, 1)})
+    held = store.vectors("image", list(before))
+    assert all((held[name] == values).all() for name, values in {**late, again: axis(8, 5)}.items())
+    assert store.get(list(before)) == [e.chunk for e in before.values()]
+    texts = store.vectors("text", list(before))
+    given = {e.chunk.id: v.values for e in before.values() for v in e.vectors if v.space == "text"}
+    assert texts.keys() == given.keys()
+    assert all(texts[name].tobytes() == given[name].tobytes() for name in given)
+    assert store.count() == len(before)
+    assert store.search_vector("image", axis(8, 5), 1)[0].score == 1.0
+    assert {m.chunk.id for m in store.search_words(terms, 500)} == {m.chunk.id for m in found}
+    store.maintain()
+    agree(store.search_words(terms, 500), found, 1e-5)
+
+
+def test_what_lacks_a_vector_is_listed_by_id_under_a_filter(store: Store) -> None:
+    chunks = [embedded("doc", i, vector=axis(16, 1), modality="image" if i % 3 else "text") for i in range(30)]
+    store.replace_documents({"doc": chunks})
+    assert store.without_vector("text", 99) == []
+    assert store.count(without="text") == 0
+    pictures = sorted(e.chunk.id for e in chunks if e.chunk.modality == "image")
+    assert [chunk.id for chunk in store.without_vector("image", 7, PICTURES)] == pictures[:7]
+    assert (store.count(without="image"), store.count(PICTURES, without="image")) == (30, 20)
+    store.add_vectors("image", dict.fromkeys(pictures[:15], axis(8, 1)))
+    assert store.without_vector("image", 7, PICTURES) == store.get(pictures[15:])
+    assert store.count(PICTURES, without="image") == 5
+    assert len(store.without_vector("image", 99)) == 15
+    assert store.without_vector("image", 0) == store.without_vector("image", -1) == []
+
+
+def test_a_replaced_document_has_only_the_vectors_that_came_with_it(store: Store) -> None:
+    store.replace_documents({"doc": [embedded("doc", i) for i in range(3)]})
+    store.add_vectors("image", {chunk.id: axis(8, 1) for chunk in store.chunks(["doc"])})
+    store.replace_documents({"doc": [embedded("doc", 0), embedded("doc", 1, image=axis(8, 2))]})
+    assert [chunk.ordinal for chunk in store.without_vector("image", 9)] == [0]
+
+
+@pytest.mark.parametrize("values", [axis(7, 1), np.zeros(8, np.float32), np.full(8, np.nan, np.float32)])
+def test_a_wrong_vector_that_comes_later_is_refused_with_all_that_came_with_it(
+    store: Store, values: np.ndarray
+) -> None:
+    good, bad = embedded("good"), embedded("bad")
+    put(store, good, bad)
+    with pytest.raises(StoreError):
+        store.add_vectors("image", {good.chunk.id: axis(8, 1), bad.chunk.id: values})
+    assert store.count(without="image") == 2
+    store.add_vectors("image", {})
+    for ask in (
+        lambda: store.add_vectors("sound", {good.chunk.id: axis(8, 1)}),
+        lambda: store.without_vector("sound", 5),
+        lambda: store.sample("sound", 5),
+        lambda: store.count(without="sound"),
+    ):
+        with pytest.raises(StoreError, match="sound"):
+            ask()
+
+
+def test_a_sample_is_the_first_vectors_by_id_until_the_library_changes(store: Store) -> None:
+    assert store.sample("image", 5).shape == (0, 8)
+    chunks = [embedded("doc", i, image=axis(8, 1, i) if i % 2 else None) for i in range(40)]
+    store.replace_documents({"doc": chunks})
+    by_id = sorted((e.chunk.id, e.vectors[0].values) for e in chunks if e.vectors)
+    expected = np.stack([values for _, values in by_id])
+    assert_array_equal(store.sample("image", 7), expected[:7])
+    assert_array_equal(store.sample("image", 7), expected[:7])
+    assert_array_equal(store.sample("image", 99), expected)
+    assert store.sample("image", 0).shape == store.sample("image", -1).shape == (0, 8)
+    first = by_id[0][0]
+    store.add_vectors("image", {first: axis(8, 0, 0, 1)})
+    assert_array_equal(store.sample("image", 1), axis(8, 0, 0, 1).reshape(1, 8))
+    store.replace_documents({"doc": []})
+    assert store.sample("image", 7).shape == (0, 8)
 
 
 # --- searching by vector -----------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def full_turn() -> Turn:
         Citation(2, "c", "d", "p", None, 0, 5, "", True),
     )
     return Turn(
-        ODD, Answer(ODD, ODD, citations, passages, "length", None, 2, True, 77, {"search": 1e-300, "answer": 2.5})
+        ODD, Answer(ODD, ODD, citations, passages, "length", None, 2, True, 77, ODD, {"search": 1e-300, "answer": 2.5})
     )
 
 

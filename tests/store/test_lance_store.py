@@ -8,13 +8,16 @@ from pathlib import Path
 
 import lancedb
 import numpy as np
+import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
 from rag.errors import DiskFull, IndexMismatch, StoreError
 from rag.filters import Dated, In, Not
-from rag.records import EmbeddedChunk
+from rag.records import Box, EmbeddedChunk
 from rag.store import lance_store
+from rag.store.lance_rows import SpaceColumns, to_table
+from rag.store.lance_rows import schema as lance_schema
 from rag.store.lance_store import LanceStore
 from rag.store.memory_store import MemoryStore
 from tests.store.made import SPACES, axis, embedded, random_documents, unit
@@ -256,6 +259,114 @@ def test_a_new_space_may_join_an_old_index(folder: Path) -> None:
     store.replace_documents({"b": [embedded("b", vector=axis(16, 0, 1), image=axis(8, 1))]})
     assert [match.chunk.document_id for match in store.search_vector("image", axis(8, 1), 5)] == ["b"]
     assert [match.chunk.document_id for match in store.search_vector("text", axis(16, 1), 5)] == ["a", "b"]
+
+
+def old_layout(folder: Path, documents: dict[str, list[EmbeddedChunk]]) -> None:
+    """A table as Commonplace wrote it before there were pictures."""
+    columns = {"text": SpaceColumns.of("text", 16)}
+    new = {"picture", "digest", "caption", "around", "region", "has_text"}
+    whole = [field for field in lance_schema(columns.values()) if field.name not in new]
+    table = lancedb.connect(folder).create_table("chunks", schema=pa.schema(whole))
+    table.add(to_table([e for chunks in documents.values() for e in chunks], columns, pa.schema(whole)))
+
+
+def test_a_table_of_the_old_layout_gets_the_new_columns_and_keeps_everything(folder: Path) -> None:
+    rng = np.random.default_rng(12)
+    documents = {f"d{i}": [embedded(f"d{i}", vector=unit(rng, 16) if i else None, words="word")] for i in range(20)}
+    old_layout(folder, documents)
+    assert "digest" not in raw_table(folder).schema.names
+    for _ in ("opened for the first time", "opened again"):
+        store = LanceStore(folder, SPACES)
+        assert store.chunks(list(documents)) == [e.chunk for chunks in documents.values() for e in chunks]
+        assert [chunk.document_id for chunk in store.without_vector("text", 99)] == ["d0"]
+        assert store.count(Not(In("digest", ("x",)))) == 20
+    query = unit(rng, 16)
+    oracle = MemoryStore(SPACES)
+    picture = embedded("d3", image=axis(8, 1), picture=1, digest="d", caption="c", around="a", region=Box(0, 0.1, 1, 1))
+    for each in (store, oracle):
+        each.replace_documents(documents)
+        each.replace_documents({"d3": [picture], "d4": []})
+    assert store.search_vector("text", query, 30) == oracle.search_vector("text", query, 30)
+    assert store.search_vector("image", axis(8, 1), 1) == oracle.search_vector("image", axis(8, 1), 1)
+
+
+def test_a_migration_that_was_cut_off_goes_on(folder: Path) -> None:
+    old_layout(folder, {"a": [embedded("a", vector=axis(16, 1))], "b": [embedded("b")]})
+    raw_table(folder).add_columns({"digest": "''", "caption": "''", "around": "''"})  # and killed before the next step
+    store = LanceStore(folder, SPACES)
+    assert store.get([embedded("a").chunk.id]) == [embedded("a").chunk]
+    assert [chunk.document_id for chunk in store.without_vector("text", 9)] == ["b"]
+
+
+# --- a space that may come, go, or be another model's ------------------------------------------------------------
+
+
+def with_pictures(folder: Path, model: str | None) -> LanceStore:
+    """The store as it is opened with that model for pictures, or with none."""
+    return LanceStore(folder, SPACES, {"image": model}) if model else LanceStore(folder, {"text": 16})
+
+
+def test_without_its_model_a_space_is_left_alone_but_for_documents_that_are_replaced(folder: Path) -> None:
+    chunks = {name: [embedded(name, vector=axis(16, 1), modality="image")] for name in "abc"}
+    ids = {name: chunks[name][0].chunk.id for name in chunks}
+    with_model = with_pictures(folder, "clip")
+    with_model.replace_documents(chunks)
+    with_model.add_vectors("image", dict.fromkeys(ids.values(), axis(8, 1)))
+    without = with_pictures(folder, None)
+    without.replace_documents({"a": chunks["a"], "d": [embedded("d", vector=axis(16, 1))], "b": []})
+    without.maintain()
+    with pytest.raises(StoreError, match="unknown vector space 'image'"):
+        without.sample("image", 3)
+    again = with_pictures(folder, "clip")
+    assert again.vectors("image", list(ids.values())).keys() == {ids["c"]}
+    assert again.without_vector("image", 9, In("modality", ("image",))) == [chunks["a"][0].chunk]
+
+
+def test_a_store_that_was_open_before_a_space_came_writes_no_stale_vectors(folder: Path) -> None:
+    before = with_pictures(folder, None)
+    before.replace_documents({"a": [embedded("a")]})
+    late = with_pictures(folder, "clip")
+    late.add_vectors("image", {embedded("a").chunk.id: axis(8, 1)})
+    before.replace_documents({"a": [embedded("a")], "b": [embedded("b")]})
+    assert late.count(without="image") == 2
+
+
+def test_another_model_begins_with_no_vectors_and_never_meets_the_old_ones(folder: Path) -> None:
+    first, chunk = with_pictures(folder, "clip"), embedded("a", vector=axis(16, 1))
+    first.replace_documents({"a": [chunk]})
+    first.add_vectors("image", {chunk.chunk.id: axis(8, 1)})
+    second = LanceStore(folder, {"text": 16, "image": 4}, {"image": "siglip"})
+    assert second.search_vector("image", axis(4, 1), 5) == []
+    assert second.count(without="image") == 1
+    assert len(first.search_vector("image", axis(8, 1), 5)) == 1, "the other program goes on"
+    second.add_vectors("image", {chunk.chunk.id: axis(4, 1)})
+    second.maintain()
+    names = raw_table(folder).schema.names
+    assert sum(name.startswith("vector_image") for name in names) == 1, "the room of the old ones is given back"
+    assert second.search_vector("image", axis(4, 1), 5)[0].score == 1.0
+    assert second.search_vector("text", axis(16, 1), 5)[0].score == 1.0
+
+
+def test_adding_vectors_is_one_version_of_the_table(store: LanceStore, folder: Path) -> None:
+    store.replace_documents({"a": [embedded("a", i) for i in range(50)]})
+    before = raw_table(folder).version
+    store.add_vectors("image", {chunk.id: axis(8, 1) for chunk in store.chunks(["a"])})
+    assert raw_table(folder).version == before + 1
+
+
+def test_what_lacks_a_vector_is_found_without_reading_vectors(store: LanceStore) -> None:
+    store.replace_documents({"a": [embedded("a", i, vector=axis(16, 1)) for i in range(50)]})
+    plan = store._table.search().where(store._lacking("text", In("modality", ("image",)))).select(["id"]).explain_plan()
+    assert "has_text" in plan
+    assert "vector_text" not in plan
+
+
+def test_a_sample_is_read_once_for_each_version_of_the_table(store: LanceStore, folder: Path) -> None:
+    store.replace_documents({"a": [embedded("a", i, image=axis(8, 1, i)) for i in range(9)]})
+    assert store.sample("image", 5) is store.sample("image", 5)
+    before = store.sample("image", 99)
+    LanceStore(folder, SPACES).replace_documents({"b": [embedded("b", image=axis(8, 1))]})
+    assert len(store.sample("image", 99)) == len(before) + 1, "what another process writes counts"
 
 
 def test_another_dimension_is_refused_with_the_remedy(store: LanceStore, folder: Path) -> None:
