@@ -1,22 +1,29 @@
-"""Which embedder wrote this index? A small JSON file beside it says so, and another embedder is refused."""
+"""Which models wrote this index? A small JSON file beside it says so.
+
+Another text embedder is refused: it would find nothing. Another image embedder is not: only the vectors of pictures are
+its own, they are kept apart from those of others (see LanceStore), and missing ones are made by looking again.
+"""
 
 import errno
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from rag.errors import DiskFull, IndexMismatch, StoreError
-from rag.protocols import Embedder
+from rag.protocols import Embedder, ImageEmbedder
 
-_SCHEMA = 1
+_SCHEMA = 2  # 1 knew no image embedder
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What made an index. `chunker` is the version of the rules that cut the chunks; `created` is ISO 8601, UTC."""
+    """What made an index. `chunker` is the version of the rules that cut the chunks; `created` is ISO 8601, UTC.
+
+    The `image_` fields are of the image embedder that was last in use, None where there never was one.
+    """
 
     schema: int
     space: str
@@ -25,10 +32,13 @@ class Manifest:
     dim: int
     chunker: int
     created: str
+    image_embedder: str | None = None
+    image_fingerprint: str | None = None
+    image_dim: int | None = None
 
     @classmethod
-    def of(cls, embedder: Embedder, chunker: int = 1) -> "Manifest":
-        """The manifest of an index that `embedder` begins now."""
+    def of(cls, embedder: Embedder, image_embedder: ImageEmbedder | None = None, chunker: int = 1) -> "Manifest":
+        """The manifest of an index that these embedders begin now."""
         return cls(
             schema=_SCHEMA,
             space=embedder.space,
@@ -37,14 +47,19 @@ class Manifest:
             dim=embedder.dim,
             chunker=chunker,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
+            image_embedder=image_embedder.state.name if image_embedder else None,
+            image_fingerprint=image_embedder.fingerprint if image_embedder else None,
+            image_dim=image_embedder.dim if image_embedder else None,
         )
 
 
 def check_manifest(path: Path, expected: Manifest) -> Manifest:
-    """The manifest at `path`, written now from `expected` when there is none.
+    """The manifest at `path`, written now from `expected` when there is none, or one of an older program.
+
+    The image embedder that `expected` names takes the place of another one; where it names none, the old one stays.
 
     Raises:
-        IndexMismatch: the index was written by another embedder than `expected` names.
+        IndexMismatch: the index was written by another text embedder than `expected` names.
         StoreError: the file cannot be read or written, is damaged, or is of a newer program.
     """
     found = read_manifest(path)
@@ -56,7 +71,17 @@ def check_manifest(path: Path, expected: Manifest) -> Manifest:
             f"the index in {str(path.parent)!r} was written by {_named(found)}, the settings name {_named(expected)}; "
             f"set embedder to {found.embedder!r} again, or set RAG_HOME to a new folder and add the files there"
         )
-    return found
+    current = replace(found, schema=_SCHEMA)
+    if expected.image_fingerprint not in (None, found.image_fingerprint):
+        current = replace(
+            current,
+            image_embedder=expected.image_embedder,
+            image_fingerprint=expected.image_fingerprint,
+            image_dim=expected.image_dim,
+        )
+    if current != found:
+        write_manifest(path, current)
+    return current
 
 
 def read_manifest(path: Path) -> Manifest | None:
@@ -92,15 +117,14 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
 
 
 _REMEDY = "move the folder away and add the files again"
-_TYPES = {field.name: field.type for field in fields(Manifest)}
+_TYPES: dict[str, Any] = {field.name: field.type for field in fields(Manifest)}
 
 
 def _is_whole(values: Any) -> bool:
-    return (
-        isinstance(values, dict)
-        and values.keys() == _TYPES.keys()
-        and all(isinstance(value, int if _TYPES[name] is int else str) for name, value in values.items())
-    )
+    if not isinstance(values, dict) or not values.keys() <= _TYPES.keys():
+        return False
+    absent = [name for name in _TYPES if name not in values and not name.startswith("image_")]
+    return not absent and all(isinstance(value, _TYPES[name]) for name, value in values.items())
 
 
 def _named(manifest: Manifest) -> str:

@@ -1,7 +1,7 @@
 """The manifest: another embedder is refused, and the file is whole or absent."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,9 @@ import pytest
 from rag.errors import IndexMismatch, StoreError
 from rag.store.manifest import Manifest, check_manifest, read_manifest, write_manifest
 
-MINE = Manifest(1, "text", "starter", "0123456789abcdef", 384, 1, "2026-01-01T00:00:00+00:00")
+MINE = Manifest(2, "text", "starter", "0123456789abcdef", 384, 1, "2026-01-01T00:00:00+00:00")
+CLIP = {"image_embedder": "clip", "image_fingerprint": "abc", "image_dim": 512}
+SIGLIP = {"image_embedder": "siglip", "image_fingerprint": "def", "image_dim": 768}
 
 
 @pytest.fixture
@@ -48,15 +50,34 @@ def test_a_damaged_file_is_a_store_error_with_a_remedy(path: Path, damage: str |
         check_manifest(path, MINE)
 
 
-def test_a_wrong_type_is_damage_too(path: Path) -> None:
-    write_manifest(path, replace(MINE, dim="384"))  # type: ignore[arg-type]
+def test_one_of_the_first_schema_is_read_and_brought_up_to_date(path: Path) -> None:
+    path.parent.mkdir()
+    first = {name: value for name, value in asdict(MINE).items() if not name.startswith("image_")}
+    path.write_text(json.dumps({**first, "schema": 1}))
+    assert read_manifest(path) == replace(MINE, schema=1)
+    assert check_manifest(path, MINE) == MINE == read_manifest(path)
+    with pytest.raises(IndexMismatch):
+        check_manifest(path, replace(MINE, dim=768))
+
+
+def test_another_image_embedder_takes_the_place_of_the_old_one_and_none_leaves_it(path: Path) -> None:
+    check_manifest(path, MINE)
+    for expected in (replace(MINE, **CLIP), replace(MINE, **SIGLIP)):
+        later = replace(expected, created="2027-01-01T00:00:00+00:00", embedder="the same under another name")
+        assert check_manifest(path, later) == expected == read_manifest(path)
+    assert check_manifest(path, MINE) == replace(MINE, **SIGLIP) == read_manifest(path)
+
+
+@pytest.mark.parametrize("wrong", [{"dim": "384"}, {"image_dim": "512"}, {"embedder": None}])
+def test_a_wrong_type_is_damage_too(path: Path, wrong: dict[str, object]) -> None:
+    write_manifest(path, replace(MINE, **wrong))  # type: ignore[arg-type]
     with pytest.raises(StoreError, match="not a manifest"):
         read_manifest(path)
 
 
 def test_a_newer_manifest_asks_for_an_update(path: Path) -> None:
     path.parent.mkdir()
-    path.write_text(json.dumps({"schema": 2, "what": "comes later"}))
+    path.write_text(json.dumps({"schema": 3, "what": "comes later"}))
     with pytest.raises(StoreError, match="update the program"):
         check_manifest(path, MINE)
 
