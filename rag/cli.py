@@ -5,6 +5,7 @@ Exit status: 0 all of it worked, 1 some of it failed and was reported, 2 the cal
 
 import dataclasses
 import json
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,46 +15,37 @@ from threading import Event
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from rag import json_forms
+from rag import json_forms, terminal
 from rag.build import open_library
 from rag.config import load_settings
-from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError
+from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, UnreadableFile
 from rag.filters import Filter, In, both, parse
 from rag.library import Library
 from rag.progress import progress_bar
-from rag.records import (
-    AddReport,
-    Answer,
-    Delta,
-    Done,
-    Hit,
-    Modality,
-    Retrieved,
-)
+from rag.records import Delta, Done, Kind, Modality, Retrieved
+from rag.terminal import err, out
 
 app = typer.Typer(
     name="rag",
-    help="Commonplace: private answers from your own notes, PDFs and mails.",
+    help="Commonplace: private answers from your own notes, PDFs, mails and pictures.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_UNBROKEN = 1000  # columns where there is no terminal: a path broken over two lines is no use to another program
-
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _UNBROKEN)
-err = Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else _UNBROKEN)
-
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 Where = Annotated[
     str, typer.Option("--where", help="Filter, e.g. 'kind:pdf tag:work folder:~/notes after:2024-01-31 -language:de'.")
 ]
+Image = Annotated[Path | None, typer.Option("--image", help="A picture to search with.", show_default=False)]
 OnlyModality = Annotated[Modality | None, typer.Option("--kind", help="Only passages of text, or only pictures.")]
+
+
+_CHUNK_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def main() -> None:
@@ -77,44 +69,48 @@ def add(
     """Index files and folders. Unchanged files are skipped; a broken file costs one line of the report."""
     with _library() as library, _stoppable() as stop, progress_bar(err) as show:
         report = library.add(paths, prune=prune, on_progress=show, stop=stop)
+        status = library.status()
     if as_json:
-        _print_json(json_forms.add_json(report))
+        _print_json(json_forms.add_json(report, status))
     else:
-        _print_report(report)
+        terminal.print_report(report, status)
     if report.failed or stop.is_set():
         raise typer.Exit(1)
 
 
 @app.command()
 def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+    query: Annotated[str, typer.Argument(metavar="[TEXT]", help="What to look for.", show_default=False)] = "",
+    image: Image = None,
+    like: Annotated[
+        str, typer.Option(help="More like this picture: the chunk of a hit, or the id or path of a document.")
+    ] = "",
     k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many hits.")] = 10,
     kind: OnlyModality = None,
     where: Where = "",
     as_json: AsJson = False,
 ) -> None:
-    """The ranked list of passages for a query."""
-    with _library() as library:
-        result = library.search(query, k=k, where=_filter(where, kind))
+    """The ranked list of passages and pictures for words, for a picture, or for both."""
+    with _library() as library, _shown(image, library) as picture:
+        origin = _chunk_or_document(like, library)
+        result = library.search(query, picture=picture, like=origin, k=k, where=_filter(where, kind))
     if as_json:
         _print_json(json_forms.search_json(result))
-        return
-    for hit in result.hits:
-        _print_hit(hit)
-    if not result.hits:
-        err.print("Nothing in your library matches this.")
+    else:
+        terminal.print_hits(result)
 
 
 @app.command()
 def ask(
     question: Annotated[str, typer.Argument(help="A question in your own words.")],
+    image: Image = None,
     where: Where = "",
     as_json: AsJson = False,
 ) -> None:
     """An answer from the local model, streamed, with its sources."""
-    with _library() as library, _stoppable() as stop:
+    with _library() as library, _stoppable() as stop, _shown(image, library) as picture:
         answer = None
-        for event in library.ask(question, where=_filter(where, None), stop=stop):
+        for event in library.ask(question, picture=picture, where=_filter(where, None), stop=stop):
             if isinstance(event, Delta) and not as_json:
                 out.print(event.text, end="", markup=False)
             elif isinstance(event, Retrieved) and not as_json:
@@ -126,51 +122,52 @@ def ask(
     if as_json:
         _print_json(json_forms.answer_json(answer))
     else:
-        _print_sources(answer)
+        terminal.print_sources(answer)
 
 
 @app.command("list")
 def list_documents(
     text: Annotated[str, typer.Argument(help="Only titles and paths that contain this.")] = "",
+    kind: Annotated[list[Kind] | None, typer.Option(help="Only documents of this kind; may be repeated.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The documents in the library."""
     with _library() as library:
-        documents = library.documents(text)
+        documents = library.documents(text, kind or ())
     if as_json:
         _print_json([dataclasses.asdict(info) for info in documents])
         return
-    table = Table("id", "kind", "title", "pages", "chunks", "date", box=None, header_style="bold")
-    table.add_column("path", overflow="fold")
-    for info in documents:
-        date = info.date.date().isoformat() if info.date else ""
-        pages = str(info.pages or "")
-        table.add_row(info.id[:8], info.kind, escape(info.title), pages, str(info.chunks), date, escape(info.path))
-    out.print(table if documents else "The library is empty. Add something: rag add ~/notes")
+    if documents:
+        terminal.print_documents(documents)
+    elif text or kind:
+        out.print("No document matches this.")
+    else:
+        out.print("The library is empty. Add something: rag add ~/notes")
 
 
 @app.command()
 def show(
     document: Annotated[str, typer.Argument(help="Id, beginning of an id, or path.")], as_json: AsJson = False
 ) -> None:
-    """A document as it was read: its facts and its text."""
+    """A document as it was read: its facts, its pictures and its text."""
     with _library() as library:
         found = library.document(library.resolve(document))
     if as_json:
-        facts = {key: value for key, value in dataclasses.asdict(found).items() if key != "attachments"}
-        _print_json(facts)
-        return
-    facts_of = {
-        "path": found.path,
-        "kind": found.kind,
-        "language": found.language,
-        "date": found.date,
-        **dict(found.fields),
-    }
-    err.print(f"[bold]{escape(found.title)}[/bold]")
-    for key, value in facts_of.items():
-        err.print(f"[dim]{escape(key)}: {escape(str(value))}[/dim]")
-    out.print(found.text, markup=False)
+        _print_json(json_forms.document_json(found))
+    else:
+        terminal.print_document(found)
+
+
+@app.command()
+def look(as_json: AsJson = False) -> None:
+    """Look at the pictures that no image embedder has seen yet: after one was installed, or after an interruption."""
+    with _library() as library, _stoppable() as stop, progress_bar(err, "pictures") as show_progress:
+        seen = library.look(on_progress=show_progress, stop=stop)
+        status = library.status()
+    if as_json:
+        _print_json({"seen": seen, "pictures": status.pictures, "unseen": status.unseen})
+    else:
+        out.print(f"Looked at {terminal.counted(seen, 'picture')}. The library has {terminal.pictures_of(status)}.")
 
 
 @app.command()
@@ -183,7 +180,7 @@ def remove(
     if as_json:
         _print_json({"removed": removed})
     else:
-        out.print(f"Removed {removed} {_plural('document', removed)}.")
+        out.print(f"Removed {terminal.counted(removed, 'document')}.")
 
 
 @app.command()
@@ -209,12 +206,8 @@ def status(as_json: AsJson = False) -> None:
         found = library.status()
     if as_json:
         _print_json(dataclasses.asdict(found))
-        return
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(found.kinds.items())) or "nothing yet"
-    out.print(f"{found.documents} documents ({kinds}), {found.chunks} chunks in {escape(found.home)}")
-    for model in found.models:
-        where = f"on {model.device} ({model.precision}; {model.reason})" if model.loaded else "(loaded at first use)"
-        out.print(f"{model.role}: {escape(model.name)} {where}")
+    else:
+        terminal.print_status(found)
 
 
 @app.command()
@@ -229,7 +222,8 @@ def serve(
         if sample is not None and not library.status().documents:
             err.print(f"The library is empty: adding the sample collection in {escape(str(sample))}")
             with progress_bar(err) as show_progress:
-                _print_report(library.add([sample], on_progress=show_progress))
+                report = library.add([sample], on_progress=show_progress)
+            terminal.print_report(report, library.status())
         from ui.app import serve as serve_ui  # gradio takes seconds to import: only this command pays
 
         serve_ui(library, open_browser=browser)
@@ -283,6 +277,31 @@ def _stoppable() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
+@contextmanager
+def _shown(file: Path | None, library: Library) -> Iterator[bytes | None]:
+    """The bytes of the picture that is asked with. What cannot be read or decoded is a wrong call that names it."""
+    if file is None:
+        yield None
+        return
+    try:
+        if not file.is_file():
+            raise InvalidQuery(f"there is no picture {str(file)!r}; give the path of a file")
+        if file.stat().st_size > library.settings.max_file_mb << 20:
+            raise InvalidQuery(f"the picture {str(file)!r} is larger than {library.settings.max_file_mb} MiB")
+        data = file.read_bytes()
+    except OSError as exc:
+        raise InvalidQuery(f"cannot read the picture {str(file)!r}: {exc.strerror}") from exc
+    try:
+        yield data
+    except UnreadableFile as exc:
+        raise InvalidQuery(f"cannot use the picture {str(file)!r}: {exc.reason}") from exc
+
+
+def _chunk_or_document(reference: str, library: Library) -> str:
+    """The id of a chunk as it is; else that of the document which `reference` names, if it names any."""
+    return library.resolve(reference) if reference and not _CHUNK_ID.fullmatch(reference) else reference
+
+
 def _filter(where: str, modality: Modality | None) -> Filter | None:
     return both(parse(where), In("modality", (modality,)) if modality else None)
 
@@ -295,54 +314,6 @@ def _print_json(value: object) -> None:
     text = json.dumps(value, ensure_ascii=False, default=plain)
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
     sys.stdout.flush()
-
-
-def _print_report(report: AddReport) -> None:
-    for path in report.vanished:
-        err.print(f"[yellow]gone[/yellow]  {escape(path)} (still indexed; --prune removes it)")
-    for note in report.warnings:
-        err.print(f"[yellow]note[/yellow]  {escape(note.path)}: {escape(note.error)}")
-    for failure in report.failed:
-        err.print(f"[red]failed[/red]  {escape(failure.path)}: {escape(failure.error)}")
-    counts = {
-        "added": len(report.added),
-        "updated": len(report.updated),
-        "unchanged": len(report.unchanged),
-        "removed": len(report.removed),
-        "skipped (no reader for this kind)": len(report.skipped),
-        "failed": len(report.failed),
-    }
-    table = Table(box=None, show_header=False)
-    for name, count in counts.items():
-        if count or name == "added":
-            table.add_row(name, str(count))
-    out.print(table)
-    out.print(f"{report.chunks} {_plural('chunk', report.chunks)} in {report.seconds:.1f} s")
-
-
-def _print_hit(hit: Hit) -> None:
-    chunk = hit.chunk
-    page = f", p. {chunk.page}" if chunk.page else ""
-    found = " · ".join(f"{by.retriever} {by.rank}" for by in hit.found_by)
-    out.print(f"[bold]{hit.rank}. {escape(chunk.title)}[/bold]{page}  [dim]{hit.score:.3f}  {found}[/dim]")
-    out.print(f"[dim]{escape(chunk.path)}[/dim]")
-    out.print(escape(" ".join(chunk.text.split())[:300]) + "\n")
-
-
-def _print_sources(answer: Answer) -> None:
-    cited = {citation.number for citation in answer.citations}
-    out.print()
-    for passage in answer.passages:
-        chunk = passage.hit.chunk
-        page = f", p. {chunk.page}" if chunk.page else ""
-        mark = "bold" if passage.number in cited else "dim"
-        out.print(f"[{mark}]\\[{passage.number}] {escape(chunk.title)}{page}[/{mark}]  [dim]{escape(chunk.path)}[/dim]")
-    seconds = sum(answer.ms.values()) / 1000
-    err.print(f"[dim]{answer.model or 'no language model'} · {answer.tokens} tokens · {seconds:.1f} s[/dim]")
-
-
-def _plural(noun: str, count: int) -> str:
-    return noun if count == 1 else noun + "s"
 
 
 if __name__ == "__main__":

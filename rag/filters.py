@@ -76,7 +76,7 @@ def both(*filters: Filter | None) -> Filter | None:
 def parse(text: str) -> Filter | None:
     """Read a filter as a person types it: words `key:value`, all of which must hold; `-key:value` excludes.
 
-    Keys: `kind` (note, text, web, pdf, mail), `tag`, `folder`, `language`, `after` and `before` (YYYY-MM-DD).
+    Keys: `kind` (note, text, web, pdf, mail, image), `tag`, `folder`, `language`, `after` and `before` (YYYY-MM-DD).
     A comma in `kind`, `tag` and `language` means any of these.
 
     Raises:

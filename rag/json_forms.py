@@ -2,11 +2,12 @@
 
 import dataclasses
 
-from rag.records import AddReport, Answer, Citation, Hit, Passage, SearchResult
+from rag.records import AddReport, Answer, Citation, Document, FoundBy, Hit, Passage, SearchResult, Status
 
 
 def search_json(result: SearchResult) -> dict[str, object]:
-    return {"query": result.query, "hits": [hit_json(hit) for hit in result.hits], "ms": dict(result.ms)}
+    hits = [hit_json(hit) for hit in result.hits]
+    return {"query": result.query, "hits": hits, "notes": list(result.notes), "ms": dict(result.ms)}
 
 
 def hit_json(hit: Hit) -> dict[str, object]:
@@ -15,6 +16,7 @@ def hit_json(hit: Hit) -> dict[str, object]:
         "rank": hit.rank,
         "score": hit.score,
         "modality": chunk.modality,
+        "chunk": chunk.id,
         "document": chunk.document_id,
         "path": chunk.path,
         "title": chunk.title,
@@ -22,8 +24,21 @@ def hit_json(hit: Hit) -> dict[str, object]:
         "start": chunk.start,
         "end": chunk.end,
         "text": chunk.text,
-        "found_by": {found.retriever: {"rank": found.rank, "score": found.score} for found in hit.found_by},
+        "picture": chunk.picture,
+        "region": dataclasses.asdict(chunk.region) if chunk.region else None,
+        "caption": chunk.caption,
+        "found_by": {found.retriever: found_json(found) for found in hit.found_by},
+        "also": [
+            {"chunk": other.id, "document": other.document_id, "path": other.path, "picture": other.picture}
+            for other in hit.also
+        ],
     }
+
+
+def found_json(found: FoundBy) -> dict[str, object]:
+    """`chance` is there where it is known: for pictures that were found by what they look like."""
+    chance = {} if found.chance is None else {"chance": found.chance}
+    return {"rank": found.rank, "score": found.score, **chance}
 
 
 def answer_json(answer: Answer) -> dict[str, object]:
@@ -34,6 +49,7 @@ def answer_json(answer: Answer) -> dict[str, object]:
         "passages": [passage_json(passage) for passage in answer.passages],
         "abstained": answer.abstained,
         "finish": answer.finish,
+        "picture": answer.picture,
         "model": answer.model,
         "ms": dict(answer.ms),
     }
@@ -49,7 +65,17 @@ def passage_json(passage: Passage) -> dict[str, object]:
     return {"number": passage.number, "in_prompt": passage.in_prompt, "evidence": evidence, **hit_json(passage.hit)}
 
 
-def add_json(report: AddReport) -> dict[str, object]:
+def add_json(report: AddReport, status: Status) -> dict[str, object]:
+    """`pictures` and `unseen` are those of the whole library, as it is after this."""
     fields = dataclasses.asdict(report)
-    counts = ("added", "updated", "unchanged", "removed")
-    return {**fields, **{name: len(fields[name]) for name in counts}}
+    counts = {name: len(fields[name]) for name in ("added", "updated", "unchanged", "removed")}
+    return {**fields, **counts, "pictures": status.pictures, "unseen": status.unseen}
+
+
+def document_json(document: Document) -> dict[str, object]:
+    """All of it but bytes: what is attached are documents of their own, and previews are made when they are needed."""
+    fields = dataclasses.asdict(document)
+    del fields["attachments"]
+    for picture in fields["pictures"]:
+        del picture["preview"]
+    return fields

@@ -12,7 +12,7 @@ from rag.text import duration
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Callable[[Progress], None]]:
+def progress_bar(console: Console, unit: str = "chunks") -> Iterator[Callable[[Progress], None]]:
     """A function to give to `Library.add` as `on_progress`; the bar goes when the work ends."""
     columns = (
         SpinnerColumn(),
@@ -29,7 +29,7 @@ def progress_bar(console: Console) -> Iterator[Callable[[Progress], None]]:
                 completed=progress.done,
                 total=progress.total,
                 description=_short(progress.path),
-                rate=f"{progress.chunks / progress.seconds:.0f} chunks/s" if progress.seconds else "",
+                rate=f"{progress.chunks / progress.seconds:.0f} {unit}/s" if progress.seconds else "",
                 left="" if progress.seconds_left is None else f"{duration(progress.seconds_left)} left",
             )
 

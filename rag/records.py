@@ -239,7 +239,7 @@ class Query:
     """What is looked for: words, a picture, or both.
 
     `picture` is encoded as any file is, and `picture_text` are the words that were read in it. `like` is the id of
-    a chunk that is a picture: it asks for more like that one.
+    a chunk that is a picture, or of a document, whose first picture is meant: it asks for more like that one.
     """
 
     text: str = ""

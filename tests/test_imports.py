@@ -30,12 +30,14 @@ MAY_IMPORT = {
     "rag.models": SHARED,
     "rag.progress": {"rag.records", "rag.text"},
     "rag.json_forms": {"rag.records"},
+    "rag.terminal": {"rag.records"},
     "rag.bootstrap": set(),
     "rag.environment": set(),
     "rag.indexing": SHARED | {"rag.ingest", "rag.store"},
     "rag.library": SHARED | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer", "rag.indexing"},
     "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment"},
-    "rag.cli": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.models", "ui"},
+    "rag.cli": SHARED
+    | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.terminal", "rag.models", "ui"},
     "ui": SHARED | {"rag.library"},
     "eval": SHARED | ADAPTERS | {"rag.tune"} | {"rag.build", "rag.indexing", "rag.environment", "rag.progress"},
 }

@@ -121,11 +121,16 @@ class Searcher:
     def _made_ready(self, query: Query) -> _Asked:
         if not (query.text.strip() or query.picture is not None or query.like):
             raise InvalidQuery("the question is empty; type some words to look for")
-        origin = next(iter(self._store.get([query.like])), None) if query.like else None
-        if query.like and origin is None:
-            raise InvalidQuery(f"there is no {query.like!r} in the library to look for more like it; search again")
+        origin = self._origin(query.like) if query.like else None
         read = query.picture_text or (_said(origin) if origin else "")
         return _Asked(_told(query.text), _told(read), query.picture, origin)
+
+    def _origin(self, like: str) -> Chunk:
+        """The chunk of that id, or the first picture of the document of that id, or its beginning."""
+        chunks = self._store.get([like]) or sorted(self._store.chunks([like]), key=lambda chunk: chunk.modality)
+        if not chunks:
+            raise InvalidQuery(f"there is no {like!r} in the library to look for more like it; search again")
+        return chunks[0]
 
     def _by_words(self, asked: _Asked, course: _Course) -> list[Ranked]:
         """By meaning and by words: for what was typed, and for what was read in the picture."""
