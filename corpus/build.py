@@ -1,23 +1,26 @@
-"""Builds the PDFs of the sample collection, and the mail that carries one, from the texts in `sources/`.
+"""Builds the PDFs, the pictures and two mails of the sample collection from `sources/` and from the code in `draw/`.
 
     python corpus/build.py            writes into corpus/
     python corpus/build.py FOLDER     writes the same tree into FOLDER
 
-The same sources give the same bytes on every machine: no clock, no compression, and only the fonts that every PDF
-reader has built in. They cover the Windows-1252 characters, and a source that needs another one is refused.
+The same sources give the same bytes on every machine where there is nothing drawn: no clock, no compression, and only
+the fonts that every PDF reader has built in. They cover the Windows-1252 characters, and a source that needs another
+one is refused. Drawings give the same picture, whose bytes depend on the version of the library that writes them.
 """
 
 import base64
 import io
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import yaml
+from draw import photos, plans, scans, screens
+from draw.ink import png
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from reportlab.lib.colors import Color, HexColor
@@ -25,6 +28,7 @@ from reportlab.lib.enums import TA_CENTER, TA_RIGHT
 from reportlab.lib.pagesizes import A4, A5
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
@@ -32,6 +36,7 @@ from reportlab.platypus import (
     Flowable,
     Frame,
     HRFlowable,
+    Image,
     PageBreak,
     PageTemplate,
     Paragraph,
@@ -40,14 +45,38 @@ from reportlab.platypus import (
 )
 
 HERE = Path(__file__).resolve().parent
-MAIL = "mail/2025-09-16-roof-quotation.eml"
-ATTACHED = "roof-quotation"
+ROOF_MAIL, MEDAL_MAIL = "mail/2025-09-16-roof-quotation.eml", "mail/2026-02-04-the-medal.eml"
+VALUATION = "documents/viola-valuation-2024.pdf"
 DOCUMENTS = {
     "allotment-minutes-2026": "documents/allotment-minutes-2026.pdf",
     "boiler-manual": "documents/boiler-manual-corvane-combi-24.pdf",
+    "hive-scales-2025": "documents/hive-scales-2025.pdf",
     "home-insurance-letter": "documents/home-insurance-letter.pdf",
     "jura-walk-itinerary": "documents/jura-walk-itinerary.pdf",
     "orchestra-season-2025-26": "documents/orchestra-season-2025-26.pdf",
+}
+FIGURES = {"hive_scales": plans.hive_scales, "robbing_traffic": plans.robbing_traffic}
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "pictures/photos/IMG_0398.jpg": photos.red_kettle,
+    "pictures/photos/IMG_0431.jpg": photos.jura_ridge,
+    "pictures/photos/IMG_0466.jpg": photos.lighthouse,
+    "pictures/photos/IMG_0512.jpg": photos.heron,
+    "pictures/photos/front-door.webp": photos.front_door,
+    "pictures/photos/kitchen-shelf.jpg": photos.kitchen_shelf,
+    "pictures/plans/gas-2025.png": plans.gas_bars,
+    "pictures/plans/honey-label-2025.webp": plans.honey_label,
+    "pictures/plans/plot-23-measured.svg": plans.bed_plan,
+    "pictures/plans/way-to-saint-lorenz.png": plans.way_to_saint_lorenz,
+    "pictures/plans/whiteboard-drill-hall.jpg": plans.whiteboard,
+    "pictures/scans/letter-saint-lorenz.jpg": scans.letter,
+    "pictures/scans/receipt-hobb.jpg": scans.receipt,
+    "pictures/scans/scan0023.jpg": scans.guarantee,
+    "pictures/scans/seed-cake.tiff": scans.recipe_card,
+    "pictures/screens/calendar-week-11.gif": screens.calendar,
+    "pictures/screens/chat-ruth.png": screens.chat,
+    "pictures/screens/night-ferry.webp": screens.booking,
+    "pictures/screens/screenshot-2026-01-18.png": screens.settings,
+    "pictures/screens/screenshot-2026-03-08.png": screens.terminal,
 }
 
 
@@ -68,6 +97,7 @@ class Look:
 LOOKS = {
     "manual": Look("Helvetica", "Helvetica-Bold", HexColor("#1d4e79"), size=8.8, page=A5, margin=15 * mm),
     "letter": Look("Times-Roman", "Times-Bold", HexColor("#24304a"), title_block=False),
+    "report": Look("Times-Roman", "Times-Bold", HexColor("#8a5a12"), size=10.5, page=A5, margin=17 * mm),
     "minutes": Look("Times-Roman", "Times-Bold", HexColor("#333333")),
     "programme": Look(
         "Times-Roman", "Times-Bold", HexColor("#7a1f2b"), size=10.5, page=A5, margin=18 * mm, centred=True
@@ -106,6 +136,7 @@ class Styles:
         self.sender = ParagraphStyle("sender", body, alignment=TA_RIGHT, textColor=look.accent, spaceAfter=18)
         self.address = ParagraphStyle("address", body, spaceAfter=18)
         self.date = ParagraphStyle("date", body, alignment=TA_RIGHT, spaceAfter=6)
+        self.caption = ParagraphStyle("caption", body, fontSize=look.size * 0.9, alignment=TA_CENTER, spaceAfter=12)
         self.signature = ParagraphStyle("signature", body, spaceBefore=34)
 
 
@@ -207,7 +238,8 @@ def flowables(markdown: str, styles: Styles, look: Look) -> Iterator[Flowable]:
     """What the source says, block by block, ready to be set.
 
     Comments steer the setting: `<!-- page -->` begins a page, and `<!-- sender -->`, `address`, `date` and
-    `signature` set the paragraph that follows, line by line, as that part of a letter.
+    `signature` set the paragraph that follows, line by line, as that part of a letter. `<!-- figure name -->` sets a
+    drawing with the paragraph that follows as its caption.
     """
     parser = MarkdownIt("commonmark", {"typographer": True}).enable(["table", "smartquotes"])
     tokens = iter(parser.parse(markdown))
@@ -218,6 +250,9 @@ def flowables(markdown: str, styles: Styles, look: Look) -> Iterator[Flowable]:
             if special == "page":
                 special = ""
                 yield PageBreak()
+            elif special.startswith("figure "):
+                yield figure(special.removeprefix("figure "), look)
+                special = "caption"
         elif token.type == "heading_open":
             style = styles.h2 if token.tag == "h2" else styles.h3
         elif token.type == "heading_close":
@@ -237,6 +272,13 @@ def flowables(markdown: str, styles: Styles, look: Look) -> Iterator[Flowable]:
             yield Paragraph(inline(token), styles.item, bulletText=f"{bullets[-1]}." if bullets[-1] else "•")
         elif token.type == "inline":
             yield Paragraph(inline(token, "<br/>" if look.centred else " "), style)
+
+
+def figure(name: str, look: Look) -> Flowable:
+    """The drawing `name` over the whole width of the text."""
+    drawing = FIGURES[name]()
+    width = look.page[0] - 2 * look.margin
+    return Image(io.BytesIO(png(drawing, 48)), width, width * drawing.height / drawing.width)
 
 
 def title_block(meta: dict[str, str], styles: Styles, look: Look) -> Iterable[Flowable]:
@@ -264,6 +306,18 @@ def pdf(source: Path) -> bytes:
     return target.getvalue()
 
 
+def scanned_pdf(pages: Iterable[bytes], title: str) -> bytes:
+    """Pages of A5 that are pictures and nothing else, as a scanner makes them."""
+    target = io.BytesIO()
+    canvas = Canvas(target, A5, invariant=1)
+    canvas.setTitle(title)
+    for page in pages:
+        canvas.drawImage(ImageReader(io.BytesIO(page)), 0, 0, *A5)
+        canvas.showPage()
+    canvas.save()
+    return target.getvalue()
+
+
 def mail(template: Path, attachment: bytes) -> bytes:
     """The mail with `attachment` in the place of its `{{name}}` line, in base64 lines of 76 characters."""
     encoded = base64.encodebytes(attachment).decode("ascii").rstrip("\n")
@@ -274,7 +328,10 @@ def build(target: Path) -> list[Path]:
     """Writes every built item under `target` and returns their paths."""
     sources = HERE / "sources"
     files = {path: pdf(sources / f"{name}.md") for name, path in DOCUMENTS.items()}
-    files[MAIL] = mail(sources / f"{ATTACHED}.eml", pdf(sources / f"{ATTACHED}.md"))
+    files[ROOF_MAIL] = mail(sources / "roof-quotation.eml", pdf(sources / "roof-quotation.md"))
+    files[MEDAL_MAIL] = mail(sources / "the-medal.eml", scans.index_card())
+    files[VALUATION] = scanned_pdf(scans.valuation(), "Viola, valuation for insurance")
+    files |= {path: draw() for path, draw in PICTURES.items()}
     for path, data in files.items():
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_bytes(data)
