@@ -1,14 +1,46 @@
-"""The words in a picture, by RapidOCR, whose models come inside its wheel."""
+"""The words in a picture, by RapidOCR, whose models come inside its wheel.
 
+The detector of text looks at every picture small at first. Most photos hold no text, and that look tells it, at a
+tenth of the time that reading takes. The constants are measured; `eval/LOG.md` has the figures ("Reading pictures").
+"""
+
+import multiprocessing
+import threading
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rag.ingest.reading_order import Piece, paragraphs
 from rag.records import Box, OcrLine
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+Pixels = NDArray[np.uint8]
+Quads = NDArray[np.float32]
+
+_MOST_PIXELS = 25_000_000  # a larger picture is reduced before it is read
+_LONGEST_SIDE = 32_000  # OpenCV cuts nothing out of a picture with more
+_SMALLEST_SIDE = 64  # smaller ones get a margin: the detector halves them five times
+
+_LOOK_SIDE = 640  # pixels of the longest side for the first look
+_SEEN = 0.3  # the probability of text that the detector itself goes by
+_FEWEST_SEEN = 16  # pixels with text at the first look, below which there is none
+_FIND_SIDE = 1280  # of the longest side for finding the lines
+_SMALL_TEXT = 14.0  # pixels: lines found lower than this are so small that they are looked for again,
+_SMALL_TEXT_SIDE = 2240  # larger
+
+_TILE_ASPECT = 2.5  # a picture longer than this times its width is read in pieces,
+_TILE_OVERLAP = 96  # which overlap by so many pixels: a line of text is seldom higher
+
+_LEAST_SCORE = 0.5  # what was read with less is noise; RapidOCR's own bound
+_VOTERS = 8  # lines that tell whether the page stands on its head
+_TALL = 1.5  # a line is upright text if it is so much higher than wide; RapidOCR's own bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +56,226 @@ class OcrText:
 
 
 class Ocr:
-    """Reads text in pictures. One per process; the models are loaded at the first picture."""
+    """Reads text in pictures. One per process; the models are loaded at the first picture. Threads take turns."""
 
-    def __init__(self) -> None:
-        self._engine: Any = None
+    def __init__(self, threads: int | None = None) -> None:
+        """`threads` work on one picture; None: one in a reader process, of which there is one per core, else two."""
+        self._threads = threads or (1 if multiprocessing.parent_process() else 2)
+        self._lock = threading.Lock()
+        self._engine: _Engine | None = None
 
     def read(self, image: "Image") -> OcrText:
-        """The words in an RGB picture. One without any gives an empty OcrText."""
-        if self._engine is None:
-            from rapidocr import RapidOCR
+        """The words in an RGB picture. One without any gives an empty OcrText.
 
-            self._engine = RapidOCR(params={"Global.log_level": "critical"})
-        found = self._engine(np.ascontiguousarray(np.asarray(image)[:, :, ::-1]))
-        if found.boxes is None:
-            return OcrText()
-        text, lines = "", []
-        size = np.array(image.size)
-        for quad, words, score in zip(found.boxes, found.txts, found.scores, strict=True):
-            (left, top), (right, bottom) = (quad / size).min(axis=0), (quad / size).max(axis=0)
-            lines.append(
-                OcrLine(
-                    len(text), len(text) + len(words), Box(float(left), float(top), float(right), float(bottom)), score
-                )
-            )
-            text += words + "\n"
-        return OcrText(text[:-1], tuple(lines))
+        Pieces of one row are one line of the text, with a space between them; paragraphs are parted by a blank line.
+        Pages that lie on their side or stand on their head are turned for reading. Boxes are those of `image`.
+        """
+        with self._lock:
+            if self._engine is None:
+                self._engine = _Engine(self._threads)
+            pixels = _pixels(image)
+            turns, pieces = self._engine.pieces(pixels)
+        return _as_text(pieces, turns, pixels.shape[1], pixels.shape[0])
+
+
+def _as_text(pieces: Sequence[Piece], turns: int, width: int, height: int) -> OcrText:
+    """`width` and `height` are those of the picture before it was turned."""
+    text = ""
+    lines: list[OcrLine] = []
+    for paragraph in paragraphs(pieces):
+        text += "\n\n" if text else ""
+        for number, row in enumerate(paragraph):
+            text += "\n" if number else ""
+            for place, piece in enumerate(row):
+                text += " " if place else ""
+                corners = _turned_back(piece.corners, turns, width, height)
+                box = _box(corners, width, height)
+                lines.append(OcrLine(len(text), len(text) + len(piece.text), box, piece.score))
+                text += piece.text
+    return OcrText(text, tuple(lines))
+
+
+def _box(corners: Quads, width: int, height: int) -> Box:
+    shares = np.clip(corners / np.array([width, height]), 0, 1)
+    left, top = map(float, shares.min(axis=0))
+    right, bottom = map(float, shares.max(axis=0))
+    return Box(left, top, right, bottom)
+
+
+def _turned(corners: Quads, turns: int, width: int, height: int) -> Quads:
+    """Points float[..., 2] of a picture as they lie after `np.rot90(picture, turns)`."""
+    for _ in range(turns):
+        corners = np.stack([corners[..., 1], width - corners[..., 0]], axis=-1)
+        width, height = height, width
+    return corners
+
+
+def _turned_back(corners: Quads, turns: int, width: int, height: int) -> Quads:
+    size = (height, width) if turns % 2 else (width, height)
+    return _turned(corners, -turns % 4, *size)
+
+
+def _pixels(image: "Image") -> Pixels:
+    """uint8[H, W, 3], blue first as the models were trained, reduced to what is read."""
+    scale = min(1.0, (_MOST_PIXELS / (image.width * image.height)) ** 0.5, _LONGEST_SIDE / max(image.size))
+    if scale < 1:
+        image = image.resize((max(int(image.width * scale), 1), max(int(image.height * scale), 1)), reducing_gap=2.0)
+    return np.ascontiguousarray(np.asarray(image)[:, :, ::-1])
+
+
+class _Engine:
+    """RapidOCR's three models: one finds lines of text, one tells which stand on their head, one reads them."""
+
+    def __init__(self, threads: int) -> None:
+        import cv2
+        from rapidocr import RapidOCR
+        from rapidocr.ch_ppocr_cls import TextClassifier
+        from rapidocr.ch_ppocr_det import TextDetector
+        from rapidocr.ch_ppocr_rec import TextRecInput, TextRecognizer
+
+        config = RapidOCR(params=_parameters(threads)).cfg
+        for part in (config.Det, config.Cls, config.Rec):
+            part.engine_cfg = config.EngineConfig.onnxruntime
+        config.Rec.font_path = None
+        self._cv = cv2
+        self._detector = TextDetector(config.Det)
+        self._classifier = TextClassifier(config.Cls)
+        self._recognizer = TextRecognizer(config.Rec)
+        self._lines = TextRecInput
+
+    def pieces(self, pixels: Pixels) -> tuple[int, list[Piece]]:
+        """How many quarter turns to the left set the picture upright, and what is read on it then."""
+        quads = self._find(pixels)
+        if not len(quads):
+            return 0, []
+        height, width = pixels.shape[:2]
+        turns = self._turns(pixels, quads)
+        corners = np.roll(_turned(quads, turns, width, height), -turns, axis=1)
+        read = self._read_all(np.ascontiguousarray(np.rot90(pixels, turns)), corners)
+        pieces = [Piece(_cleaned(text), score, each) for (text, score), each in zip(read, corners, strict=True)]
+        return turns, [piece for piece in pieces if piece.text and piece.score >= _LEAST_SCORE]
+
+    def _find(self, pixels: Pixels) -> Quads:
+        """float32[N, 4, 2]: the corners of each stretch of text, from its upper left one round, in pixels."""
+        height, width = pixels.shape[:2]
+        found = [np.zeros((0, 4, 2), np.float32)]
+        axis, tiles = (1, _tiles(height, width)) if height > width else (0, _tiles(width, height))
+        for start, end in tiles:
+            first, last = max(start - _TILE_OVERLAP, 0), end + _TILE_OVERLAP
+            tile = pixels[first:last] if axis == 1 else pixels[:, first:last]
+            quads = self._find_in(tile)
+            quads[:, :, axis] += first
+            middles = quads[:, :, axis].mean(axis=1)
+            found.append(quads[(start <= middles) & (middles < end)])
+        return np.concatenate(found)
+
+    def _find_in(self, pixels: Pixels) -> Quads:
+        height, width = pixels.shape[:2]
+        longest = max(height, width)
+        pixels = self._with_margin(pixels)
+        look = self._text_map(pixels, min(longest, _LOOK_SIDE))
+        if (look > _SEEN).sum() < _FEWEST_SEEN:
+            return np.zeros((0, 4, 2), np.float32)
+        side = min(longest, _FIND_SIDE)
+        quads = self._quads(look if side == longest <= _LOOK_SIDE else self._text_map(pixels, side), pixels)
+        if not len(quads) or np.percentile(_sides(quads).min(axis=1), 25) * side / longest < _SMALL_TEXT:
+            larger = min(2 * longest, _SMALL_TEXT_SIDE)
+            quads = self._quads(self._text_map(pixels, larger), pixels)
+        return quads
+
+    def _with_margin(self, pixels: Pixels) -> Pixels:
+        """With repeated pixels at the right and the bottom where it is too small, so that nothing moves."""
+        bottom, right = (max(_SMALLEST_SIDE - side, 0) for side in pixels.shape[:2])
+        return self._cv.copyMakeBorder(pixels, 0, bottom, 0, right, self._cv.BORDER_REPLICATE)
+
+    def _text_map(self, pixels: Pixels, side: int) -> NDArray[np.float32]:
+        """float32[h, w] in [0, 1]: where text is, in the picture made so large that its longest side has `side`."""
+        height, width = pixels.shape[:2]
+        scale = side / max(height, width)
+        size = (max(round(width * scale), _SMALLEST_SIDE), max(round(height * scale), _SMALLEST_SIDE))
+        way = self._cv.INTER_AREA if scale < 1 else self._cv.INTER_CUBIC
+        resized = pixels if size == (width, height) else self._cv.resize(pixels, size, interpolation=way)
+        return self._detector.session(self._detector.get_preprocess()(resized))[0, 0]
+
+    def _quads(self, text_map: NDArray[np.float32], pixels: Pixels) -> Quads:
+        quads, _ = self._detector.postprocess_op(text_map[None, None], pixels.shape[:2])
+        return np.asarray(quads, np.float32).reshape(-1, 4, 2)
+
+    def _turns(self, pixels: Pixels, quads: Quads) -> int:
+        """Quarter turns to the left that set the page upright: its longest lines decide."""
+        widths, heights = _sides(quads).T
+        tall = heights > _TALL * widths
+        sideways = heights[tall].sum() > widths[~tall].sum()
+        longest = np.argsort(-np.maximum(widths, heights))[:_VOTERS]
+        voters = [self._cut(pixels, quads[at]) for at in longest if tall[at] == sideways]
+        if sideways:
+            voters = [np.rot90(each) for each in voters]
+        votes = self._classifier(voters).cls_res
+        inverted = sum(score if "180" in label else -score for label, score in votes) > 0
+        if inverted:
+            sample = voters[:3]
+            turned = self._read([np.rot90(each, 2) for each in sample])
+            inverted = sum(score for _, score in turned) > sum(score for _, score in self._read(sample))
+        return int(sideways) + 2 * int(inverted)
+
+    def _read_all(self, pixels: Pixels, quads: Quads) -> list[tuple[str, float]]:
+        """The words at each of `quads` with their score; lines that are upright are tried from both sides."""
+        cuts = [self._cut(pixels, quad) for quad in quads]
+        tall = {at for at, cut in enumerate(cuts) if cut.shape[0] > _TALL * cut.shape[1]}
+        read = self._read([np.rot90(cut, -1) if at in tall else cut for at, cut in enumerate(cuts)])
+        for at in tall:
+            read[at] = max(read[at], *self._read([np.rot90(cuts[at])]), key=lambda found: found[1])
+        return read
+
+    def _read(self, cuts: Sequence[Pixels]) -> list[tuple[str, float]]:
+        found = self._recognizer(self._lines(img=[np.ascontiguousarray(cut) for cut in cuts], return_word_box=False))
+        return [(text, float(score)) for text, score in zip(found.txts, found.scores, strict=True)]
+
+    def _cut(self, pixels: Pixels, quad: Quads) -> Pixels:
+        """The stretch of text with these corners, set level."""
+        width, height = (max(int(side), 1) for side in _sides(quad[None])[0])
+        target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+        turn = self._cv.getPerspectiveTransform(quad, target)
+        return self._cv.warpPerspective(
+            pixels, turn, (width, height), flags=self._cv.INTER_CUBIC, borderMode=self._cv.BORDER_REPLICATE
+        )
+
+
+def _parameters(threads: int) -> dict[str, Any]:
+    """RapidOCR's settings: its own models by path, so that it never looks for others to download."""
+    import rapidocr
+
+    models = Path(rapidocr.__file__).parent / "models"
+    return {
+        "Global.log_level": "critical",
+        "EngineConfig.onnxruntime.intra_op_num_threads": threads,
+        "Det.model_path": str(models / "PP-OCRv6_det_small.onnx"),
+        "Cls.model_path": str(models / "ch_ppocr_mobile_v2.0_cls_mobile.onnx"),
+        "Rec.model_path": str(models / "PP-OCRv6_rec_small.onnx"),
+        "Det.limit_type": "max",
+        "Det.limit_side_len": 2 * _SMALL_TEXT_SIDE,  # the size is chosen here
+        "Rec.rec_batch_num": 1,  # a batch is filled up to its longest line, which costs more than batching gains
+        "Rec.rec_img_shape": [3, 48, 48],  # and each line to this shape: 320 wide by default, seven times "RM"
+    }
+
+
+def _tiles(length: int, breadth: int) -> Iterator[tuple[int, int]]:
+    """Where to cut a picture that is `length` long: once round where it is not much longer than `breadth`."""
+    longest = max(round(breadth * _TILE_ASPECT), _FIND_SIDE)
+    count = max(1, -(-length // longest))
+    edges = [length * number // count for number in range(count + 1)]
+    yield from zip(edges[:-1], edges[1:], strict=True)
+
+
+def _sides(quads: Quads) -> NDArray[np.float32]:
+    """float32[N, 2]: width and height of each quad."""
+    widths = np.linalg.norm(quads[:, 1] - quads[:, 0], axis=1)
+    heights = np.linalg.norm(quads[:, 3] - quads[:, 0], axis=1)
+    return np.stack([widths, heights], axis=1)
+
+
+def _cleaned(text: str) -> str:
+    """`text` without space around it; the full-width signs of Chinese fonts as plain ones where nothing is Chinese."""
+    if not any(unicodedata.east_asian_width(char) == "W" for char in text):
+        text = unicodedata.normalize("NFKC", text)
+    return text.strip()
