@@ -416,6 +416,7 @@ class DocumentInfo:
     indexed: datetime
     parent: str | None
     warnings: tuple[str, ...]
+    pictures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +429,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far `add` has come. `seconds_left` is None until there is a rate to judge by."""
+    """How far `add` has come. `seconds_left` is None until there is a rate to judge by.
+
+    First files are read; then, at stage "look", `done` of `total` pictures have been looked at by the image embedder.
+    """
 
     done: int
     total: int
@@ -436,6 +440,7 @@ class Progress:
     chunks: int
     seconds: float
     seconds_left: float | None
+    stage: Literal["read", "look"] = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +457,7 @@ class AddReport:
     warnings: tuple[Failure, ...] = ()  # indexed, but not all of it could be read
     chunks: int = 0
     seconds: float = 0.0
+    looked: int = 0  # pictures that the image embedder looked at, added now or earlier
 
 
 @dataclass(frozen=True, slots=True)

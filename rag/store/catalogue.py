@@ -21,7 +21,23 @@ from rag.store.database import Database, folded, listed
 from rag.store.matching import folder_prefixes
 from rag.text import encodable
 
-_VERSION = 1
+_VERSION = 2
+_READERS = 2  # what readers take from a file; version 1 took no pictures
+_INFOS = """CREATE VIEW infos AS SELECT id, path, title, kind, media_type, sha256, size, pages, chunks, language, tags,
+    date, indexed, parent, warnings, pictures, searched FROM documents
+    WHERE state = 'current'"""
+_PICTURES = (
+    """CREATE TABLE pictures (
+        id TEXT NOT NULL,
+        state TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        digest TEXT NOT NULL,
+        path TEXT NOT NULL,
+        PRIMARY KEY (id, state, number),
+        FOREIGN KEY (id, state) REFERENCES documents (id, state) ON DELETE CASCADE ON UPDATE CASCADE
+    ) WITHOUT ROWID""",
+    "CREATE INDEX pictures_by_digest ON pictures (digest)",
+)
 _SCHEMA = (
     """CREATE TABLE documents (
         id TEXT NOT NULL,
@@ -41,13 +57,13 @@ _SCHEMA = (
         parent TEXT,
         warnings TEXT NOT NULL,
         searched TEXT NOT NULL,
+        pictures INTEGER NOT NULL,
+        readers INTEGER NOT NULL,
         PRIMARY KEY (id, state)
     ) WITHOUT ROWID""",
     "CREATE INDEX documents_by_path ON documents (state, path, sha256)",
     "CREATE INDEX documents_by_parent ON documents (parent)",
-    """CREATE VIEW infos AS SELECT id, path, title, kind, media_type, sha256, size, pages, chunks, language, tags,
-        date, indexed, parent, warnings, searched FROM documents
-        WHERE state = 'current'""",
+    _INFOS,
     # The texts live apart, so that listing documents does not read them.
     """CREATE TABLE bodies (
         id TEXT NOT NULL,
@@ -58,7 +74,18 @@ _SCHEMA = (
     )""",
     "CREATE TABLE removals (id TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE failures (path TEXT PRIMARY KEY, error TEXT NOT NULL) WITHOUT ROWID",
+    *_PICTURES,
 )
+_MIGRATIONS = {
+    1: (
+        "ALTER TABLE documents ADD COLUMN pictures INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE documents ADD COLUMN readers INTEGER NOT NULL DEFAULT 1",
+        "UPDATE documents SET readers = 2 WHERE kind IN ('text', 'web')",  # these would be read as they were
+        "DROP VIEW infos",
+        _INFOS,
+        *_PICTURES,
+    )
+}
 
 _PENDING = """SELECT id, path, sha256, chunks FROM documents WHERE state = 'pending'
     UNION ALL
@@ -66,7 +93,7 @@ _PENDING = """SELECT id, path, sha256, chunks FROM documents WHERE state = 'pend
     ORDER BY 2, 1"""
 
 _INSERT = """INSERT INTO documents VALUES (:id, :state, :path, :title, :kind, :media_type, :sha256, :size, :pages,
-    :chunks, :language, :tags, :date, :indexed, :parent, :warnings, :searched)"""
+    :chunks, :language, :tags, :date, :indexed, :parent, :warnings, :searched, :pictures, :readers)"""
 
 _DOCUMENT = TypeAdapter(Document)
 _SHORTEST_PREFIX = 6  # hex digits of an id: 16 million possibilities
@@ -87,7 +114,7 @@ class Catalogue:
     """The SQLite file at `path`. Any thread may read while one writes (see rag/store/database.py)."""
 
     def __init__(self, path: Path) -> None:
-        self._database = Database(path, _SCHEMA, _VERSION)
+        self._database = Database(path, _SCHEMA, _VERSION, _MIGRATIONS)
 
     # --- changing it ---------------------------------------------------------------------------------------------
 
@@ -149,10 +176,11 @@ class Catalogue:
 
     # --- asking it -----------------------------------------------------------------------------------------------
 
-    def document(self, document: str) -> Document:
-        """The whole document of that id; DocumentNotFound when there is none."""
+    def document(self, document: str, *, pending: bool = False) -> Document:
+        """The whole document of that id, or the version of it that is pending; DocumentNotFound when there is none."""
+        state = "pending" if pending else "current"
         with self._database.reading() as db:
-            row = db.execute("SELECT document FROM bodies WHERE id = ? AND state = 'current'", (document,)).fetchone()
+            row = db.execute("SELECT document FROM bodies WHERE id = ? AND state = ?", (document, state)).fetchone()
         if row is None:
             raise _not_found(document)
         return _DOCUMENT.validate_json(row["document"])
@@ -184,6 +212,12 @@ class Catalogue:
             return found
         itself, inside = folder_prefixes(folder)
         return {path: state for path, state in found.items() if path == itself or path.startswith(inside)}
+
+    def outdated(self) -> set[str]:
+        """Paths of what an older program read, which took less from files than this one does."""
+        query = "SELECT path FROM documents WHERE state = 'current' AND readers < ?"
+        with self._database.reading() as db:
+            return {path for (path,) in db.execute(query, (_READERS,))}
 
     def children(self, document: str) -> list[str]:
         """The ids of what was attached to that document, and to what was attached to it, at any depth, by path."""
@@ -217,6 +251,37 @@ class Catalogue:
         """How many documents there are of each kind."""
         with self._database.reading() as db:
             return dict(db.execute("SELECT kind, count(*) FROM infos GROUP BY 1 ORDER BY 2 DESC, 1").fetchall())
+
+    def pictures(self) -> int:
+        """How many pictures all documents have together."""
+        with self._database.reading() as db:
+            return int(db.execute("SELECT coalesce(sum(pictures), 0) FROM infos").fetchone()[0])
+
+    def shown(self) -> dict[str, dict[str, str]]:
+        """Path of a note -> path -> digest of each file that it shows as a picture."""
+        query = (
+            "SELECT d.path, p.path, p.digest FROM pictures p JOIN documents d USING (id, state) "
+            "WHERE p.state = 'current' AND p.path != ''"
+        )
+        found: dict[str, dict[str, str]] = {}
+        with self._database.reading() as db:
+            for note, path, digest in db.execute(query):
+                found.setdefault(note, {})[path] = digest
+        return found
+
+    def digests(self, documents: Iterable[str]) -> set[str]:
+        """The digests of the pictures that those documents have."""
+        query = (
+            "SELECT DISTINCT digest FROM pictures WHERE state = 'current' AND id IN (SELECT value FROM json_each(?))"
+        )
+        with self._database.reading() as db:
+            return {digest for (digest,) in db.execute(query, [listed(documents)])}
+
+    def unused(self, digests: Iterable[str]) -> set[str]:
+        """Those of `digests` that no document has, nor one that is pending."""
+        query = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT digest FROM pictures)"
+        with self._database.reading() as db:
+            return {digest for (digest,) in db.execute(query, [listed(digests)])}
 
     def languages(self) -> dict[str, int]:
         """How many documents there are in each language, most first."""
@@ -273,10 +338,14 @@ def _insert(db: sqlite3.Connection, document: Document, chunks: int, now: dateti
         "parent": document.parent,
         "warnings": json.dumps(document.warnings),
         "searched": folded("\n".join((document.title, document.path, *document.tags))),
+        "pictures": len(document.pictures),
+        "readers": _READERS,
     }
+    pictures = [(document.id, each.number, each.digest, each.path) for each in document.pictures]
     try:
         body = _DOCUMENT.dump_json(replace(document, attachments=())).decode()
         db.execute(_INSERT, row)
+        db.executemany("INSERT INTO pictures VALUES (?, 'pending', ?, ?, ?)", pictures)
     except (PydanticSerializationError, UnicodeEncodeError) as exc:
         raise StoreError(f"{document.path!r} holds characters that are not valid Unicode: {exc}") from exc
     db.execute("INSERT INTO bodies (id, state, document) VALUES (?, 'pending', ?)", (document.id, body))

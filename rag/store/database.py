@@ -9,10 +9,11 @@ import json
 import sqlite3
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from types import MappingProxyType
 
 from rag.errors import DiskFull, StoreError
 
@@ -22,16 +23,23 @@ _WAIT_SECONDS = 30.0  # for another process that is writing to the same file
 class Database:
     """The file at `path`, begun with the statements of `schema` when it is new.
 
-    `version` is the schema's number (from 1). Raises StoreError for a file that a newer program wrote, or that is
-    not ours.
+    `version` is the schema's number (from 1); `migrations[n]` are the statements that make a file of version n one
+    of version n + 1, and a file is brought up to date in one transaction. Raises StoreError for a file that a newer
+    program wrote, or that is not ours.
     """
 
-    def __init__(self, path: Path, schema: Sequence[str], version: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Sequence[str],
+        version: int,
+        migrations: Mapping[int, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
         self._path = path
         self._write_lock, self._read_lock = Lock(), Lock()
         with self._translated():
             self._writer = self._connect()
-            self._begin(schema, version)
+            self._begin(schema, version, migrations)
             self._reader = self._connect()
             self._reader.execute("PRAGMA query_only = ON")
 
@@ -59,15 +67,16 @@ class Database:
         connection.execute("PRAGMA synchronous = FULL")  # a transaction that has ended survives a power cut
         return connection
 
-    def _begin(self, schema: Sequence[str], version: int) -> None:
+    def _begin(self, schema: Sequence[str], version: int, migrations: Mapping[int, Sequence[str]]) -> None:
         _use_write_ahead_log(self._writer)
         with _transaction(self._writer):
             found = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if found > version:
                 raise StoreError(f"{str(self._path)!r} was written by a newer Commonplace; update the program")
-            if found == 0:
-                for statement in schema:
-                    self._writer.execute(statement)
+            steps = [schema] if found == 0 else [migrations[number] for number in range(found, version)]
+            for statement in (statement for step in steps for statement in step):
+                self._writer.execute(statement)
+            if found != version:
                 self._writer.execute(f"PRAGMA user_version = {version:d}")
 
     @contextmanager

@@ -6,8 +6,9 @@ store or not at all, and asking the store which version it holds decides between
 
 from collections.abc import Iterator, Sequence
 
-from rag.protocols import Store
-from rag.records import Chunk, Document, DocumentInfo, VerifyReport
+from rag.filters import In
+from rag.protocols import TEXT_SPACE, Store
+from rag.records import Box, Chunk, Document, DocumentInfo, VerifyReport
 from rag.store.catalogue import Catalogue, Pending
 
 _BATCH = 100  # documents whose chunks are compared at a time
@@ -20,8 +21,8 @@ def recover(catalogue: Catalogue, store: Store) -> list[str]:
     """
     held = store.versions()
     pending = catalogue.pending()
-    committed = [change for change in pending if _is_committed(change, held)]
-    lost = [change for change in pending if not _is_committed(change, held)]
+    committed = [change for change in pending if _is_committed(change, held, catalogue, store)]
+    lost = [change for change in pending if change not in committed]
     if committed:
         catalogue.finish([change.id for change in committed])
     if lost:
@@ -38,7 +39,7 @@ def recover(catalogue: Catalogue, store: Store) -> list[str]:
 
 
 def verify(catalogue: Catalogue, store: Store, sample: int | None = None) -> VerifyReport:
-    """Compare the catalogue with the store: versions, counts, and each chunk with the text that it was cut from.
+    """Compare the catalogue with the store: versions, counts, and each chunk with what it was cut from.
 
     Args:
         catalogue: what should be there.
@@ -54,14 +55,19 @@ def verify(catalogue: Catalogue, store: Store, sample: int | None = None) -> Ver
     for ids in _batches([info.id for info in infos], sample):
         chunks = store.chunks(ids)
         for name in ids:
-            problems += _text_problems(catalogue.document(name), [c for c in chunks if c.document_id == name])
+            problems += _chunk_problems(catalogue.document(name), [c for c in chunks if c.document_id == name])
+    if bare := store.count(In("modality", ("text",)), without=TEXT_SPACE):
+        problems.append(f"{bare} chunks of text have no vector; add their files again")
     return VerifyReport(len(infos), sum(count for _, count in held.values()), tuple(problems))
 
 
-def _is_committed(change: Pending, held: dict[str, tuple[str, int]]) -> bool:
+def _is_committed(change: Pending, held: dict[str, tuple[str, int]], catalogue: Catalogue, store: Store) -> bool:
     if change.sha256 is None or change.chunks == 0:
         return change.id not in held
-    return held.get(change.id) == (change.sha256, change.chunks)
+    if held.get(change.id) != (change.sha256, change.chunks):
+        return False
+    # The version alone does not tell: a note is read again when a picture that it shows has changed.
+    return not any(_chunk_problems(catalogue.document(change.id, pending=True), store.chunks([change.id])))
 
 
 def _what(change: Pending) -> str:
@@ -76,14 +82,33 @@ def _count_problems(info: DocumentInfo, found: tuple[str, int] | None) -> Iterat
         yield f"{info.path!r}: the index holds {count} chunks, the catalogue says {info.chunks}"
 
 
-def _text_problems(document: Document, chunks: Sequence[Chunk]) -> Iterator[str]:
+def _chunk_problems(document: Document, chunks: Sequence[Chunk]) -> Iterator[str]:
     if [chunk.ordinal for chunk in chunks] != list(range(len(chunks))):
         yield f"{document.path!r}: its chunks are not numbered from 0 without gaps"
     for chunk in chunks:
         if chunk.path != document.path:
             yield f"{document.path!r}: chunk {chunk.ordinal} says that it is of {chunk.path!r}"
-        if chunk.modality == "text" and chunk.text != document.text[chunk.start : chunk.end]:
+        if chunk.text != document.text[chunk.start : chunk.end]:
             yield f"{document.path!r}: the text of chunk {chunk.ordinal} is not the document's at {chunk.start}"
+        if chunk.region is not None and not _is_inside(chunk.region):
+            yield f"{document.path!r}: the region of chunk {chunk.ordinal} is no part of a picture or page"
+    yield from _picture_problems(document, chunks)
+
+
+def _picture_problems(document: Document, chunks: Sequence[Chunk]) -> Iterator[str]:
+    digests = {picture.number: picture.digest for picture in document.pictures}
+    held = sorted(chunk.picture or 0 for chunk in chunks if chunk.modality == "image")
+    if held != sorted(digests):
+        yield f"{document.path!r}: the index holds the pictures {held}, the document has {sorted(digests)}"
+    for chunk in chunks:
+        if chunk.picture is not None and chunk.picture not in digests:
+            yield f"{document.path!r}: chunk {chunk.ordinal} is of picture {chunk.picture}, which is not there"
+        elif chunk.modality == "image" and chunk.digest != digests.get(chunk.picture or 0):
+            yield f"{document.path!r}: chunk {chunk.ordinal} is of another picture than the document's"
+
+
+def _is_inside(box: Box) -> bool:
+    return 0 <= box.left <= box.right <= 1 and 0 <= box.top <= box.bottom <= 1
 
 
 def _batches(ids: Sequence[str], sample: int | None) -> Iterator[Sequence[str]]:

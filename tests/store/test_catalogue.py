@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import DocumentNotFound, StoreError
-from rag.records import Document, Failure, Heading, Link, Page, Source, document_id
+from rag.records import Box, Document, Failure, Heading, Link, OcrLine, Page, Picture, Source, document_id
 from rag.store.catalogue import Catalogue, Pending
 
 ODD = 'it\'s "odd" % _ \\ \n\t\x00😀 ünï日本'
@@ -39,12 +39,13 @@ def put(catalogue: Catalogue, *documents: Document, chunks: int = 1) -> None:
 
 
 def test_a_document_comes_back_exactly_but_for_its_attachments(catalogue: Catalogue) -> None:
+    line = OcrLine(3, 5, Box(0.1, 0.2, 0.3, 1 / 3), 0.987654321)
     full = document(
         "/home/me/" + ODD,
         ODD * 100,
         title=ODD,
         language="de",
-        pages=(Page(1, 0, 5), Page(2, 5, 2**40)),
+        pages=(Page(1, 0, 5, (line, line)), Page(2, 5, 2**40)),
         headings=(Heading(1, ODD, 0), Heading(6, "", 3)),
         links=(Link(ODD, "https://example.org/?a=b"),),
         tags=(ODD, "b"),
@@ -52,6 +53,10 @@ def test_a_document_comes_back_exactly_but_for_its_attachments(catalogue: Catalo
         fields=(("From", ODD), ("From", "twice"), ("", "")),
         parent="0" * 32,
         warnings=("page 3 could not be read",),
+        pictures=(
+            Picture(1, "d" * 64, 640, 480, 3, 5, 4, 2, Box(0, 1 / 3, 0.1 + 0.2, 1), ODD, ODD, "/" + ODD, (line,)),
+            Picture(7, "e" * 64, 1, 1, 0, 0, 0),
+        ),
     )
     put(catalogue, full, document("/plain"))
     assert catalogue.document(full.id) == full
@@ -112,6 +117,39 @@ def test_counts(catalogue: Catalogue) -> None:
     assert catalogue.kinds() == {"note": 2, "pdf": 1}
     assert list(catalogue.languages().items()) == [("de", 2), ("und", 1)]
     assert catalogue.chunks() == 12
+
+
+def picture(number: int, digest: str, path: str = "") -> Picture:
+    return Picture(number, digest, 30, 20, 0, 0, 0, path=path)
+
+
+def test_pictures_are_counted_and_known_by_digest_and_by_the_file_that_is_shown(catalogue: Catalogue) -> None:
+    note = document("/n.md", pictures=(picture(1, "a", "/a.png"), picture(2, "b", "/b.png"), picture(3, "a", "/a.png")))
+    photo = document("/a.png", kind="image", pictures=(picture(1, "a"),))
+    put(catalogue, note, photo, document("/plain.md"))
+    assert catalogue.kinds() == {"note": 2, "image": 1}
+    assert catalogue.pictures() == 4
+    assert [info.pictures for info in catalogue.infos()] == [1, 3, 0]
+    assert catalogue.shown() == {"/n.md": {"/a.png": "a", "/b.png": "b"}}
+    assert catalogue.digests([note.id]) == {"a", "b"}
+    catalogue.begin([(document("/other.md", pictures=(picture(1, "b"),)), 1)], remove=[note.id])
+    assert catalogue.unused({"a", "b", "c"}) == {"c"}
+    catalogue.finish([note.id])
+    assert catalogue.unused({"a", "b", "c"}) == {"c"}, "one that is on its way has b"
+    catalogue.forget_pending([document_id("/other.md")])
+    assert catalogue.unused({"a", "b", "c"}) == {"b", "c"}
+    assert catalogue.shown() == {}
+
+
+def test_a_pending_document_is_there_beside_the_current_one(catalogue: Catalogue) -> None:
+    old, new = document("/a", pictures=(picture(1, "a"),)), document("/a", pictures=(picture(1, "b"),))
+    put(catalogue, old)
+    catalogue.begin([(new, 1)])
+    assert (catalogue.document(old.id), catalogue.document(old.id, pending=True)) == (old, new)
+    catalogue.finish()
+    assert catalogue.document(old.id) == new
+    with pytest.raises(DocumentNotFound):
+        catalogue.document(old.id, pending=True)
 
 
 def test_children_are_found_at_any_depth(catalogue: Catalogue) -> None:
@@ -223,6 +261,54 @@ def test_what_was_written_is_there_when_opened_again(catalogue: Catalogue, tmp_p
     again = Catalogue(tmp_path / "catalogue.sqlite")
     assert set(again.states()) == {"/a"}
     assert [change.path for change in again.pending()] == ["/b"]
+
+
+FIRST_SCHEMA = """
+CREATE TABLE documents (id TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('current', 'pending')),
+    path TEXT NOT NULL, title TEXT NOT NULL, kind TEXT NOT NULL, media_type TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, pages INTEGER NOT NULL, chunks INTEGER NOT NULL, language TEXT NOT NULL, tags TEXT NOT NULL,
+    date TEXT, indexed TEXT NOT NULL, parent TEXT, warnings TEXT NOT NULL, searched TEXT NOT NULL,
+    PRIMARY KEY (id, state)) WITHOUT ROWID;
+CREATE INDEX documents_by_path ON documents (state, path, sha256);
+CREATE INDEX documents_by_parent ON documents (parent);
+CREATE VIEW infos AS SELECT id, path, title, kind, media_type, sha256, size, pages, chunks, language, tags, date,
+    indexed, parent, warnings, searched FROM documents WHERE state = 'current';
+CREATE TABLE bodies (id TEXT NOT NULL, state TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (id, state),
+    FOREIGN KEY (id, state) REFERENCES documents (id, state) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE removals (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE failures (path TEXT PRIMARY KEY, error TEXT NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+FIRST_INSERT = """INSERT INTO documents VALUES (:id, 'current', :path, 't', :kind, 'm', 's', 9, 1, 1, 'en', '[]', NULL,
+    '2025-01-01T00:00:00+00:00', NULL, '[]', :searched)"""
+FIRST_DOCUMENT = (
+    '{"id":"%s","path":"%s","sha256":"s","kind":"%s","media_type":"m","title":"t","text":"some text",'
+    '"pages":[{"number":1,"start":0,"end":4}]}'
+)
+
+
+def test_a_file_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    rows = [("a" * 32, "/a.md", "note"), ("b" * 32, "/b.txt", "text"), ("c" * 32, "/c.pdf", "pdf")]
+    with sqlite3.connect(tmp_path / "old") as db:
+        db.executescript(FIRST_SCHEMA)
+        for name, path, kind in rows:
+            row = {"id": name, "path": path, "kind": kind, "searched": path}
+            db.execute(FIRST_INSERT, row)
+            db.execute("INSERT INTO bodies VALUES (?, 'current', ?)", (name, FIRST_DOCUMENT % (name, path, kind)))
+    for _ in ("brought up to date", "and opened again"):
+        catalogue = Catalogue(tmp_path / "old")
+        assert [(info.path, info.pictures) for info in catalogue.infos()] == [
+            ("/a.md", 0),
+            ("/b.txt", 0),
+            ("/c.pdf", 0),
+        ]
+        assert catalogue.document("a" * 32).pages == (Page(1, 0, 4),)
+        assert catalogue.outdated() == {"/a.md", "/c.pdf"}, "plain text would be read as it was"
+        catalogue.close()
+    catalogue = Catalogue(tmp_path / "old")
+    put(catalogue, document("/c.pdf", id="c" * 32, pictures=(picture(1, "d"),)))
+    assert catalogue.outdated() == {"/a.md"}
+    assert catalogue.pictures() == 1
 
 
 def test_a_file_of_a_newer_program_and_a_file_that_is_not_ours_are_refused(tmp_path: Path) -> None:
