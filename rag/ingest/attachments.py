@@ -19,14 +19,16 @@ _LONGEST_NAME = 120
 _UNSAFE = re.compile(r'[\\/:*?"<>|!]+')
 
 
-def attachment(parent: Source, number: int, name: str, data: bytes, media_type: str | None = None) -> Source:
-    """Attachment `number` (from 1) of `parent`.
+def attachment(
+    parent: Source, number: int, name: str, data: bytes, media_type: str | None = None, around: str = ""
+) -> Source:
+    """Attachment `number` (from 1) of `parent`; `around` are the words near it there.
 
     `media_type` is what the sender says it is: the ending of the name and the first bytes are believed before it.
     """
     safe = safe_name(name) or "attachment"
     kind = media.media_type_of_name(safe) or media.sniff(data[: media.HEAD], safe) or media_type or media.UNKNOWN
-    return Source(f"{parent.path}{MARK}{number}/{safe}", kind, data, parent.modified, parent.id)
+    return Source(f"{parent.path}{MARK}{number}/{safe}", kind, data, parent.modified, parent.id, around)
 
 
 def read_original(path: str, media_type: str, parent: str | None = None) -> Source:

@@ -7,14 +7,15 @@ from rag.pictures import MAX_MEGAPIXELS
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """`ocr`: read the text in pictures; `location`: keep where photos were taken."""
+    """`ocr`: read the text in pictures; `location`: keep where photos were taken; `figures`: look for them in PDFs."""
 
     ocr: bool = True
     location: bool = True
     max_megapixels: int = MAX_MEGAPIXELS
+    figures: bool = True
 
 
-STRUCTURE = ReadOptions(ocr=False)
+STRUCTURE = ReadOptions(ocr=False, figures=False)
 """For finding something inside a file again: reading pixels would take long and change nothing."""
 
 

@@ -51,10 +51,21 @@ class Outline:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a page, and where it begins in the text."""
+
+    line: Line
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
+    """The text with its pages and headings; `places[i]` are the lines of `pages[i]` that went into the text."""
+
     text: str
     pages: tuple[Page, ...]
     headings: tuple[Heading, ...]
+    places: tuple[tuple[Place, ...], ...] = ()
 
 
 def lay_out(pages: Sequence[Sequence[Line] | str], outline: Iterable[Outline] = ()) -> Layout:
@@ -70,14 +81,19 @@ def lay_out(pages: Sequence[Sequence[Line] | str], outline: Iterable[Outline] = 
     parts: list[str] = []
     spans: list[Page] = []
     headings: list[Heading] = []
+    places: list[tuple[Place, ...]] = []
     at = 0
     for number, page in enumerate(trimmed, 1):
-        text, found = (page.strip(), []) if isinstance(page, str) else _page_text(page, style, number, titles)
-        headings.extend(Heading(each.level, each.text, each.start + at) for each in found)
+        grown = _PageText(style)
+        if not isinstance(page, str):
+            _add_lines(grown, page, number, titles)
+        text = page.strip() if isinstance(page, str) else "".join(grown.parts)
+        headings.extend(Heading(each.level, each.text, each.start + at) for each in grown.headings)
+        places.append(tuple(Place(each.line, each.start + at) for each in grown.places))
         spans.append(Page(number, at, at + len(text)))
         parts.append(text)
         at += len(text) + 2
-    return Layout("\n\n".join(parts), tuple(spans), tuple(headings))
+    return Layout("\n\n".join(parts), tuple(spans), tuple(headings), tuple(places))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +145,7 @@ class _PageText:
         self.style = style
         self.parts: list[str] = []
         self.headings: list[Heading] = []
+        self.places: list[Place] = []
         self.size = 0
 
     def add(self, line: Line, joint: str, level: int) -> None:
@@ -140,6 +157,7 @@ class _PageText:
             self.headings[-1] = Heading(last.level, f"{last.text} {text}", last.start)
         elif level:
             self.headings.append(Heading(level, text, self.size + len(joint)))
+        self.places.append(Place(line, self.size + len(joint)))
         self.parts.append(joint + text)
         self.size += len(self.parts[-1])
 
@@ -161,10 +179,8 @@ class _PageText:
         return ""
 
 
-def _page_text(
-    lines: Sequence[Line], style: _Style, number: int, titles: dict[tuple[int, str], int]
-) -> tuple[str, list[Heading]]:
-    page = _PageText(style)
+def _add_lines(page: _PageText, lines: Sequence[Line], number: int, titles: dict[tuple[int, str], int]) -> None:
+    style = page.style
     rights = _column_rights(lines, style.height)
     levels = [style.level(line) or titles.get((number, _plain(line.text)), 0) for line in lines]
     for at, line in enumerate(lines):
@@ -176,7 +192,6 @@ def _page_text(
             else:
                 joint = _joint(before, line, rights[at - 1], style)
         page.add(line, joint, levels[at])
-    return "".join(page.parts), page.headings
 
 
 def _joint(before: Line, line: Line, right: float, style: _Style) -> str:

@@ -1,25 +1,26 @@
-"""PDF: pages of text with headings, information and embedded files."""
+"""PDF: pages of text with headings, figures, information and embedded files."""
 
 import io
 import logging
 import re
-import threading
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pypdfium2 as pdfium
-import pypdfium2.raw as pdfium_c
 
 from rag.errors import UnreadableFile
 from rag.ingest import media
 from rag.ingest.attachments import attachment
 from rag.ingest.document import make_document, only_unreadable
 from rag.ingest.ocr import Ocr
-from rag.ingest.pdf_layout import HYPHEN, Layout, Line, Outline, lay_out
+from rag.ingest.pdf_figures import Figure, background, figures_of_page, is_caption, without_repeated
+from rag.ingest.pdf_file import PdfFile, Rect, open_pdf
+from rag.ingest.pdf_layout import Layout, Line, Outline, lay_out
+from rag.ingest.pdf_pictures import Addition, read_figures, weave
+from rag.ingest.pdf_scans import PageText, Scans, pages_named, read_scans
+from rag.ingest.pdf_text import CHARACTERS, is_garbled, lines_of
 from rag.records import Document, Source
 from rag.text import encodable, one_line
 
@@ -28,98 +29,99 @@ if TYPE_CHECKING:
 
 _MOST_ATTACHMENTS = 200
 _MOST_BOOKMARKS = 5000
-_GARBLED = 0.1  # share of characters without a meaning from which on the second library is asked
-_LONGEST_WORD = 25  # letters per word on average, from which on the spaces must have been lost
 _SENSELESS_TITLE = re.compile(
     r"(untitled|title|document|slide|presentation)\s*\d*|microsoft \w+ - .*|.*\.[a-z]{2,4}|"
     r"\(?(anonymous|unspecified)\)?|\W*",
     re.IGNORECASE,
 )
-_LINE_FEED, _RETURN, _BREAKING_HYPHENS = 10, 13, (2, 0xFFFE)
-_LIGATURES = {code: unicodedata.normalize("NFKC", chr(code)) for code in range(0xFB00, 0xFB07)}
-_CHARACTERS = str.maketrans(
-    {**{chr(code): text for code, text in _LIGATURES.items()}, "\ufffe": HYPHEN, "\x00": "\ufffd"}
-)
-_SPACES = re.compile(r"[\s\x00\x01\x03-\x1f\x7f-\x9f]+")  # and control characters, of which HYPHEN is one to keep
 
-_pdfium_lock = threading.Lock()  # PDFium may be used by one thread at a time
 logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 
 class PdfReader:
-    """PDF files; kind "pdf". The text is PDFium's, or pypdf's for a page that PDFium garbles."""
+    """PDF files; kind "pdf". The text is PDFium's, or pypdf's for a page that PDFium garbles.
+
+    With `ocr`, pages that have no text, or none that makes sense, are drawn and read like pictures, and so are the
+    words in figures. Without `figures` there are no pictures. No picture beyond `max_megapixels` is looked at.
+    """
 
     media_types = frozenset({media.PDF})
 
-    def __init__(self, ocr: Ocr | None, max_megapixels: int) -> None:
+    def __init__(self, ocr: Ocr | None, max_megapixels: int, figures: bool = True) -> None:
         self._ocr = ocr
         self._max_megapixels = max_megapixels
+        self._figures = figures
 
     @only_unreadable
     def read(self, source: Source) -> Document:
-        with _pdfium_lock, _Pdf(source) as pdf:
-            layout = lay_out(list(pdf.pages()), pdf.outline())
-            information = pdf.information()
-            attachments = pdf.attachments()
+        with open_pdf(source) as file:
+            pages, figures = _surveyed(file)
+            scans = read_scans(file, pages, self._ocr, self._max_megapixels) if self._ocr else Scans()
+            texts = [[] if page.number in scans.texts else page.text for page in pages]
+            layout = lay_out(texts, _outline(file))
+            additions, warnings = [Addition(number, text) for number, text in scans.texts.items()], scans.warnings()
+            if self._figures:
+                chosen = _with_pictorial(without_repeated(figures), pages, scans)
+                found, told = read_figures(file, layout, chosen, self._ocr, scans.texts, self._max_megapixels)
+                additions, warnings = additions + found, warnings + told
+            information = _information(file)
+            attachments = _attachments(file, information.get("Title", ""))
+        woven = weave(layout, additions)
         title = information.get("Title", "")
         return make_document(
             source,
             "pdf",
-            layout.text,
+            woven.text,
             _largest_heading(layout) if _SENSELESS_TITLE.fullmatch(title) else title,
-            pages=layout.pages,
-            headings=layout.headings,
+            pages=woven.pages,
+            headings=woven.headings,
+            pictures=woven.pictures,
             fields=tuple(information.items()),
             attachments=attachments,
-            warnings=tuple(filter(None, (_pages_without_text(layout),))),
+            warnings=(*warnings, *(() if self._ocr else _pages_without_text(layout))),
         )
 
 
-class _Pdf:
-    """An open file; a context manager."""
+def _surveyed(file: PdfFile) -> tuple[list[PageText], list[list[Figure]]]:
+    """Each page's text, and what may be a figure on it."""
+    second = _SecondOpinion(file.source)
+    texts: list[PageText] = []
+    figures: list[list[Figure]] = []
+    for number in range(1, len(file) + 1):
+        try:
+            with file.page(number) as page:
+                lines = lines_of(page)
+                marks = list(page.marks(drawings=any(is_caption(line.text) for line in lines)))
+                text, garbled = second.on(number, lines)
+                texts.append(PageText(number, page.rect, text, garbled, background(page.rect, marks)))
+                figures.append(figures_of_page(page.rect, marks, lines))
+        except UnreadableFile:  # a broken page is told of as one without text
+            texts.append(PageText(number, Rect(0.0, 0.0, 1.0, 1.0), []))
+            figures.append([])
+    return texts, figures
+
+
+class _SecondOpinion:
+    """pypdf's text of pages that PDFium garbles."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        if b"%PDF-" not in source.data[: media.HEAD]:
-            raise UnreadableFile(
-                source.path, "it is not a PDF, whatever its name says" if source.data else "it is empty"
-            )
+
+    def on(self, number: int, lines: Sequence[Line]) -> tuple[Sequence[Line] | str, bool]:
+        """The better text of page `number`, whose `lines` are PDFium's, and whether that is garbled too."""
+        if not is_garbled("\n".join(line.text for line in lines)):
+            return lines, False
+        other = self._text(number)
+        return (lines, True) if not other.strip() or is_garbled(other) else (other, False)
+
+    def _text(self, number: int) -> str:
         try:
-            self.file = pdfium.PdfDocument(source.data)
-        except pdfium.PdfiumError as exc:
-            raise UnreadableFile(source.path, _why_not_opened(exc)) from exc
-
-    def __enter__(self) -> "_Pdf":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def pages(self) -> Iterator[list[Line] | str]:
-        for index in range(len(self.file)):
-            lines = self._lines(index)
-            text = "\n".join(line.text for line in lines)
-            if not _is_garbled(text):
-                yield lines
-                continue
-            other = self._second_text(index)
-            yield lines if not other.strip() or _is_garbled(other) else other
-
-    def _lines(self, index: int) -> list[Line]:
-        try:
-            page = self.file[index]
-            return list(_page_lines(page.get_textpage()))
-        except pdfium.PdfiumError:
-            return []  # a broken page is told of as one without text
-
-    def _second_text(self, index: int) -> str:
-        try:
-            return encodable(self._second.pages[index].extract_text().translate(_CHARACTERS))
+            return encodable(self._reader.pages[number - 1].extract_text().translate(CHARACTERS))
         except Exception:  # noqa: BLE001 pypdf fails in many ways on broken pages, and the first text stands then
             return ""
 
     @cached_property
-    def _second(self) -> "pypdf.PdfReader":
+    def _reader(self) -> "pypdf.PdfReader":
         import pypdf  # seldom needed
 
         reader = pypdf.PdfReader(io.BytesIO(self.source.data))
@@ -127,89 +129,40 @@ class _Pdf:
             reader.decrypt("")
         return reader
 
-    def outline(self) -> Iterator[Outline]:
-        for bookmark in islice(self.file.get_toc(), _MOST_BOOKMARKS):
-            target = bookmark.get_dest()
-            page = target.get_index() if target else None
-            if page is not None:
-                yield Outline(bookmark.get_title(), min(bookmark.level + 1, 6), page + 1)
 
-    def information(self) -> dict[str, str]:
-        """What the file says about itself: Title, Author, Subject, Keywords, dates..."""
-        found = self.file.get_metadata_dict(skip_empty=True)
-        return {name: one_line(encodable(value), 500) for name, value in found.items() if value.strip()}
-
-    def attachments(self) -> tuple[Source, ...]:
-        found = (self._attachment(number) for number in range(1, self.file.count_attachments() + 1))
-        return tuple(islice(filter(None, found), _MOST_ATTACHMENTS))
-
-    def _attachment(self, number: int) -> Source | None:
-        try:
-            embedded = self.file.get_attachment(number - 1)
-            return attachment(self.source, number, embedded.get_name(), bytes(embedded.get_data()))
-        except pdfium.PdfiumError:
-            return None  # it has a name and no content
+def _with_pictorial(figures: list[list[Figure]], pages: Sequence[PageText], scans: Scans) -> list[list[Figure]]:
+    """A page that was drawn and shows hardly a word is itself a figure, unless there are figures on it."""
+    for number in scans.pictorial:
+        page = pages[number - 1]
+        figures[number - 1] = figures[number - 1] or [Figure(page.background or page.rect)]
+    return figures
 
 
-def _why_not_opened(error: pdfium.PdfiumError) -> str:
-    if error.err_code == pdfium_c.FPDF_ERR_PASSWORD:
-        return "it is locked with a password; save a copy without one and add that"
-    if error.err_code == pdfium_c.FPDF_ERR_SECURITY:
-        return "it is encrypted in a way that is not supported; save a copy without encryption and add that"
-    return "it is damaged, cut off or without pages; get the file again"
+def _outline(file: PdfFile) -> Iterator[Outline]:
+    for bookmark in islice(file.raw.get_toc(), _MOST_BOOKMARKS):
+        target = bookmark.get_dest()
+        page = target.get_index() if target else None
+        if page is not None:
+            yield Outline(bookmark.get_title(), min(bookmark.level + 1, 6), page + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
-    left: float = 0.0
-    bottom: float = 0.0
-    right: float = 0.0
-    top: float = 0.0
+def _information(file: PdfFile) -> dict[str, str]:
+    """What the file says about itself: Title, Author, Subject, Keywords, dates..."""
+    found = file.raw.get_metadata_dict(skip_empty=True)
+    return {name: one_line(encodable(value), 500) for name, value in found.items() if value.strip()}
 
 
-def _page_lines(page: pdfium.PdfTextPage) -> Iterator[Line]:
-    codes = [pdfium_c.FPDFText_GetUnicode(page.raw, index) for index in range(page.count_chars())]
-    start = 0
-    for at, code in enumerate([*codes, _LINE_FEED]):
-        # A hyphen that breaks a word ends its line; PDFium puts no line end behind it.
-        end = at + 1 if code in _BREAKING_HYPHENS else at
-        if code in (_LINE_FEED, _RETURN) or end > at:
-            yield from _line(page, codes[start:end], start)
-            start = at + 1
+def _attachments(file: PdfFile, title: str) -> tuple[Source, ...]:
+    found = (_attachment(file, number, title) for number in range(1, file.raw.count_attachments() + 1))
+    return tuple(islice(filter(None, found), _MOST_ATTACHMENTS))
 
 
-def _line(page: pdfium.PdfTextPage, codes: list[int], offset: int) -> Iterator[Line]:
-    """The line of these characters, the first of them being the page's character `offset`; none if it is blank."""
-    shown = [index for index, code in enumerate(codes) if not chr(code).isspace()]
-    text = _text(codes)
-    if not shown or not text:
-        return
-    first, last = _box(page, offset + shown[0]), _box(page, offset + shown[-1])
-    height = max(first.top - first.bottom, last.top - last.bottom)
-    left, right = min(first.left, last.left), max(first.right, last.right)
-    yield Line(text, left, right, min(first.bottom, last.bottom), height)
-
-
-def _text(units: list[int]) -> str:
-    """PDFium's characters, which may be halves of UTF-16 pairs, as clean text."""
-    text = "".join(map(chr, units)).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return _SPACES.sub(" ", text.translate(_CHARACTERS)).strip()
-
-
-def _box(page: pdfium.PdfTextPage, index: int) -> _Box:
+def _attachment(file: PdfFile, number: int, title: str) -> Source | None:
     try:
-        return _Box(*page.get_charbox(index, loose=True))
+        embedded = file.raw.get_attachment(number - 1)
+        return attachment(file.source, number, embedded.get_name(), bytes(embedded.get_data()), around=title)
     except pdfium.PdfiumError:
-        return _Box()
-
-
-def _is_garbled(text: str) -> bool:
-    """Whether characters have no meaning (a font without names for them) or the spaces are gone."""
-    if not text:
-        return False
-    senseless = sum(char == "\ufffd" or unicodedata.category(char) in ("Co", "Cn") for char in text)
-    latin = sum("a" <= char <= "z" for char in text)
-    return senseless > len(text) * _GARBLED or latin > _LONGEST_WORD * (len(text.split()) + 3)
+        return None  # it has a name and no content
 
 
 def _largest_heading(layout: Layout) -> str | None:
@@ -218,15 +171,8 @@ def _largest_heading(layout: Layout) -> str | None:
     return min(on_first_page, key=lambda heading: heading.level).text if on_first_page else None
 
 
-def _pages_without_text(layout: Layout) -> str | None:
+def _pages_without_text(layout: Layout) -> tuple[str, ...]:
     empty = [page.number for page in layout.pages if page.start == page.end]
     if not empty:
-        return None
-    plural = "s" if len(empty) > 1 else ""
-    return f"no text on page{plural} {_ranges(empty)}; text in pictures is not read yet"
-
-
-def _ranges(numbers: list[int]) -> str:
-    """[1, 2, 3, 7] as "1-3, 7"."""
-    runs = (list(run) for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]))
-    return ", ".join(f"{run[0][1]}-{run[-1][1]}" if len(run) > 1 else str(run[0][1]) for run in runs)
+        return ()
+    return (f"no text on {pages_named(empty)}; set RAG_OCR=true to read the text in pixels, and add it again",)

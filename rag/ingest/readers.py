@@ -23,7 +23,7 @@ def build_readers(options: ReadOptions) -> tuple[Reader, ...]:
         NoteReader(),
         TextReader(),
         WebReader(),
-        PdfReader(ocr, options.max_megapixels),
+        PdfReader(ocr, options.max_megapixels, options.figures),
         MailReader(),
         ImageReader(ocr, options.location, options.max_megapixels),
     )

@@ -112,12 +112,12 @@ def test_page_numbers_go_and_running_heads_stay_once() -> None:
 def test_a_page_without_text_is_named() -> None:
     data = drawn_pdf([[(72, 700, "words")], [], [(72, 700, "words")], [], [], []])
     found = read(data)
-    assert found.warnings == ("no text on pages 2, 4-6; text in pictures is not read yet",)
+    assert found.warnings == ("no text on pages 2, 4-6; set RAG_OCR=true to read the text in pixels, and add it again",)
     assert [(page.number, page.start == page.end) for page in found.pages if page.number in (1, 2)] == [
         (1, False),
         (2, True),
     ]
-    assert read(drawn_pdf([[]])).warnings == ("no text on page 1; text in pictures is not read yet",)
+    assert read(drawn_pdf([[]])).warnings == ("no text on page 1; set RAG_OCR=true to read the text in pixels, and add it again",)
 
 
 @pytest.mark.parametrize("algorithm", ["RC4-40", "RC4-128", "AES-128", "AES-256"])
