@@ -30,8 +30,8 @@ _REFUSED = ("trust_remote_code", "reduction_mask")  # tokenizer settings: would 
 
 @dataclass(frozen=True, slots=True)
 class ClipModel:
-    """`network` has encode_image and encode_text of its own kind. `preprocess` gives float32[3, H, W] of an RGB picture, `tokenize`
-    int64[N, L] of N texts.
+    """`preprocess` gives float32[3, H, W] of an RGB picture, `tokenize` int64[N, L] of N texts; `network` takes both in
+    encode_image and encode_text.
     """
 
     network: Any  # one of open_clip's classes, which have no common type

@@ -1,0 +1,26 @@
+"""A CLIP of about a million weights that knows the shapes of `eval.shapes`, trained here in about a minute."""
+
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from eval.shapes import WORDS, draw, training_scenes
+from rag.tune.new_clip import new_clip
+from rag.tune.train_clip import Step, Training, train_clip
+
+MODEL = {
+    "embed_dim": 128,
+    "vision_cfg": {"image_size": 48, "patch_size": 8, "layers": 4, "width": 128, "head_width": 32},
+    "text_cfg": {"context_length": 16, "layers": 2, "width": 128, "heads": 4},
+}
+PREPROCESS = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear", "resize_mode": "squash"}
+SCENES = 8000
+TRAINING = Training(epochs=3, batch=128, learning_rate=1e-3)
+
+
+def train_small_clip(to: Path, on_step: Callable[[Step], None] = lambda step: None) -> None:
+    """Train on SCENES drawn scenes, none of which shows a pair of `eval.shapes.HELD_OUT`, and write the folder `to`."""
+    with TemporaryDirectory(prefix="commonplace-clip-") as start:
+        new_clip(Path(start), MODEL, PREPROCESS, WORDS)
+        pairs = ((draw(scene, number), scene.caption) for number, scene in enumerate(training_scenes(SCENES)))
+        train_clip(Path(start), pairs, to, TRAINING, on_step)
