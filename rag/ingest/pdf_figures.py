@@ -73,7 +73,7 @@ def figures_of_page(page: Rect, marks: Sequence[Mark], lines: Sequence[Line]) ->
     """
     small = [mark for mark in marks if not _covers(mark.rect, page)]
     pictures = merged((Figure(m.rect, m.content) for m in small if m.kind == "picture"), _TOUCHING)
-    drawings = merged((Figure(m.rect) for m in small if m.kind == "drawing" and not _is_rule(m, page)), _SAME_DRAWING)
+    drawings = merged((Figure(m.rect) for m in small if m.kind == "drawing"), _SAME_DRAWING)
     pictures = [each for each in pictures if not _covers(each.rect, page)]
     captions = {line: rect_of(line, page) for line in lines if is_caption(line.text)}
     named = [_named(each, captions) for each in pictures]
@@ -133,10 +133,6 @@ def _covers(rect: Rect, page: Rect) -> bool:
     return rect.common(page).area > page.area * _BACKGROUND
 
 
-def _is_rule(mark: Mark, page: Rect) -> bool:
-    return min(mark.rect.width, mark.rect.height) < 3 and mark.rect.width > page.width / 2
-
-
 def _is_drawing(rect: Rect) -> bool:
     return rect.width >= _LEAST_DRAWING[0] and rect.height >= _LEAST_DRAWING[1]
 
@@ -177,9 +173,9 @@ def _drawing(
     rect = drawn[0]
     for other in (*drawn, *(each.rect for each in pictures if each.caption == caption)):
         rect = rect.union(other)
-    for label in _labels(rect, lines, page):
-        rect = rect.union(label)
     named = rect_of(caption, page)
+    for label in _labels(rect, named, lines, page):
+        rect = rect.union(label)
     if (rect.top + rect.bottom) / 2 < named.top:
         rect = replace(rect, bottom=min(rect.bottom, named.top))
     else:
@@ -187,11 +183,13 @@ def _drawing(
     return Figure(rect, caption=caption)
 
 
-def _labels(figure: Rect, lines: Sequence[Line], page: Rect) -> Iterator[Rect]:
+def _labels(figure: Rect, caption: Rect, lines: Sequence[Line], page: Rect) -> Iterator[Rect]:
+    """Short lines in or beside a drawing, and all that stand between it and its caption."""
+    between = Rect(figure.left, figure.bottom - _OVERLAP, figure.right, caption.top)
     for line in lines:
         rect = rect_of(line, page)
-        wide = rect.width > figure.width * _LABEL_WIDTH
-        if not wide and not is_caption(line.text) and _gap(figure, rect) <= _LABEL_GAP:
+        near = _gap(figure, rect) <= _LABEL_GAP and rect.width <= figure.width * _LABEL_WIDTH
+        if (near or _lies_in(rect, between)) and not is_caption(line.text):
             yield rect
 
 

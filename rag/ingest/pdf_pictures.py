@@ -24,7 +24,7 @@ MOST_FIGURES = 500  # of a document
 _DOTS = 200  # per inch, at which a figure is drawn ...
 _SHORTEST, _LONGEST = 800, 2048  # ... unless its longest side would leave these bounds, in pixels
 _LONGEST_CAPTION = 600  # characters
-_LETTERS = 12  # of the text layer in a figure from which on its words are known without reading its pixels
+_LETTERS = 4  # of the text layer in a figure from which on its words are known without reading its pixels
 _PARAGRAPH_END = "\n\n"
 
 
