@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from rag.answer.evidence import SentencePool, mark
 from rag.errors import GenerationError, PromptTooLong
@@ -50,6 +51,8 @@ class ScriptedGenerator:
         self, messages: Sequence[Message], *, max_tokens: int, stop: Sequence[str] = (), seed: int = 0
     ) -> Iterator[str]:
         with self._lock:
+            if not self.sees:
+                messages = [replace(message, pictures=()) for message in messages]
             size = sum(self.count_tokens(m.text) + self.picture_tokens * len(m.pictures) for m in messages)
             if size + max_tokens > self.context_tokens:
                 raise PromptTooLong("the messages do not fit the scripted context")

@@ -3,18 +3,19 @@
 import codecs
 import ctypes
 import logging
-import os
 import re
-import secrets
 import threading
-from collections import deque
 from collections.abc import Iterator, Sequence
-from functools import cache, cached_property
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 
+from rag.answer.chat_template import Turn, in_template
+from rag.answer.eyes import MOST_TOKENS, Eyes, Glance
+from rag.answer.llama_library import last_errors, library, read_header
 from rag.errors import GenerationError, ModelCorrupt, ModelError, ModelNotFound, PromptTooLong
 from rag.records import Message, ModelState
 
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Prompts are evaluated in blocks of this many tokens that begin at multiples of it, and only whole blocks of an earlier
-# prompt are reused. A token evaluated alone, as those of a reply are, takes another path through llama.cpp than one in
-# a batch, and logits came out .46 apart; so a reply would depend on what was asked before it.
+# Texts are evaluated in blocks of this many tokens, counted from the beginning of the prompt or from behind a picture,
+# and only whole blocks of an earlier prompt are reused. A token evaluated alone, as those of a reply are, takes another
+# path through llama.cpp than one in a batch, and logits came out .46 apart; so a reply would depend on what was asked
+# before it.
 _BLOCK = 128
 _PIECE_BYTES = 512  # longest token is far shorter
+
+Block = tuple[int, ...] | Glance
+"""What is evaluated in one step: up to _BLOCK tokens of text, or a piece of a picture."""
 
 
 class LlamaGenerator:
@@ -36,7 +41,8 @@ class LlamaGenerator:
     `context_tokens` is what is asked for: the model gets no more than it was trained on. `gpu_layers` -1 puts all
     layers on the GPU where llama-cpp-python was built for one, fewer where they do not fit. `threads` None means one
     per physical core, `name` None that of the file. The chat template is the one in the file. What a prompt begins
-    with is not evaluated again where the last prompt began with it too.
+    with is not evaluated again where the last prompt began with it too. With an `mmproj`, the GGUF file of its eyes,
+    it looks at the pictures of messages; they are on the GPU where any layer is.
 
     Raises:
         ModelNotFound: there is no such file.
@@ -50,18 +56,23 @@ class LlamaGenerator:
         gpu_layers: int,
         name: str | None = None,
         threads: int | None = None,
+        mmproj: Path | None = None,
     ) -> None:
         if not path.is_file():
             raise ModelNotFound(f"no language model at {str(path)!r}; set `generator` to the path of a GGUF file")
+        if mmproj is not None and not mmproj.is_file():
+            raise ModelNotFound(f"no eyes at {str(mmproj)!r}; set `mmproj` to the path of a GGUF file")
         self.name = name or path.stem
         self.evaluated_tokens = 0  # of the last prompt; the rest came from the KV cache
         self._path = path
+        self._mmproj = mmproj
         self._asked_context = context_tokens
         self._gpu_layers = gpu_layers
         self._threads = threads or psutil.cpu_count(logical=False) or 1
         self._lock = threading.Lock()
         self._llama: llama_cpp.Llama | None = None
-        self._evaluated: Sequence[int] = ()  # the last prompt, which is in the KV cache
+        self._eyes: Eyes | None = None
+        self._evaluated: Sequence[Block] = ()  # the last prompt, which is in the KV cache
         self.state = ModelState(
             "generator", self.name, "not chosen yet", "as in the file", "loaded at first use", False
         )
@@ -81,19 +92,21 @@ class LlamaGenerator:
     @property
     def sees(self) -> bool:
         """Whether it looks at pictures."""
-        return False
+        return self._mmproj is not None
 
-    @property
+    @cached_property
     def picture_tokens(self) -> int:
-        """What a picture takes of the context at most."""
-        return 0
+        """What a picture takes of the context at most: measured, for no file says it."""
+        with self._lock:
+            self._loaded()
+            return self._eyes.picture_tokens if self._eyes else 0
 
     def load(self) -> None:
         """Load the weights now instead of at the first question.
 
         Raises:
-            ModelCorrupt: the file is not a whole GGUF file of an architecture that llama.cpp knows.
-            ModelError: it has no chat template, or there is no memory for it.
+            ModelCorrupt: a file is not a whole GGUF file of an architecture that llama.cpp knows.
+            ModelError: it has no chat template, there is no memory for it, or its eyes are another model's.
         """
         with self._lock:
             self._loaded()
@@ -112,25 +125,29 @@ class LlamaGenerator:
         """
         with self._lock:
             llama = self._loaded()
-            tokens = self._prompt(llama, messages)
-            if len(tokens) + max_tokens > self.context_tokens:
+            blocks = _blocks(self._prompt(llama, messages))
+            size = sum(map(_size, blocks))
+            if size + max_tokens > self.context_tokens:
                 raise PromptTooLong(
-                    f"the prompt has {len(tokens)} tokens and the answer may have {max_tokens}, but the context of "
+                    f"the prompt has {size} tokens and the answer may have {max_tokens}, but the context of "
                     f"{self.name!r} has {self.context_tokens}; ask for less or raise `context_tokens`"
                 )
             llama.set_seed(seed)
-            yield from _until_stop(_text(llama, self._tokens(llama, tokens, max_tokens)), tuple(filter(None, stop)))
+            yield from _until_stop(_text(llama, self._tokens(llama, blocks, max_tokens)), tuple(filter(None, stop)))
 
-    def _tokens(self, llama: "llama_cpp.Llama", prompt: Sequence[int], max_tokens: int) -> Iterator[int]:
+    def _tokens(self, llama: "llama_cpp.Llama", prompt: Sequence[Block], max_tokens: int) -> Iterator[int]:
         """Generated tokens, at most `max_tokens`, without the one that ends the reply."""
         from llama_cpp import llama_vocab_is_eog
 
-        kept = _common_prefix(self._evaluated, prompt[:-1]) // _BLOCK * _BLOCK
-        llama.n_tokens = kept
-        self._evaluated = prompt[:kept]
-        self.evaluated_tokens = len(prompt) - kept
+        *before, last = prompt
         try:
-            for _, token in zip(range(max_tokens), llama.generate(prompt, temp=0.0), strict=False):
+            kept = self._rewind(llama, _common_prefix(self._evaluated, before))
+            self._evaluated = prompt[:kept]
+            self.evaluated_tokens = sum(map(_size, prompt[kept:]))
+            for block in before[kept:]:
+                self._evaluate(llama, block)
+            replied = llama.generate(cast(tuple[int, ...], last), temp=0.0, reset=False)
+            for _, token in zip(range(max_tokens), replied, strict=False):
                 self._evaluated = prompt
                 if llama_vocab_is_eog(llama._model.vocab, token):
                     return
@@ -139,37 +156,51 @@ class LlamaGenerator:
             self._evaluated = ()  # the cache may be half written
             raise GenerationError(f"the language model {self.name!r} failed: {exc}; ask again") from exc
 
-    def _prompt(self, llama: "llama_cpp.Llama", messages: Sequence[Message]) -> list[int]:
-        """The tokens of `messages` in the model's chat template.
+    def _rewind(self, llama: "llama_cpp.Llama", kept: int) -> int:
+        """Go back to behind the first `kept` blocks of what was evaluated; how many are really there still."""
+        llama.n_tokens = sum(b.positions if isinstance(b, Glance) else len(b) for b in self._evaluated[:kept])
+        if llama._ctx.kv_cache_seq_rm(-1, llama.n_tokens, -1):
+            return kept
+        llama._ctx.kv_cache_clear()  # type: ignore[no-untyped-call]  # a recurrent model cannot go back half-way
+        llama.n_tokens = 0
+        return 0
 
-        The template is rendered with marks in place of the texts: its own control tokens are parsed as such, the
-        texts, which may come from documents, never.
+    def _evaluate(self, llama: "llama_cpp.Llama", block: Block) -> None:
+        if isinstance(block, Glance):
+            cast(Eyes, self._eyes).take_in(block)
+        else:
+            llama.eval(block)
+
+    def _prompt(self, llama: "llama_cpp.Llama", messages: Sequence[Message]) -> list[int | Glance]:
+        """The tokens of `messages` in the model's chat template, and the pieces of their pictures between them.
+
+        Only what the template writes itself may be control tokens. The texts, which may come from documents, are
+        never parsed for any, and no text can stand for a picture: there is no marker for one.
         """
         begun = messages[-1].text if messages and messages[-1].role == "assistant" else ""
         messages = messages[:-1] if begun else messages
-        mark = secrets.token_hex(8)
-        rendered = self._render([{"role": m.role, "content": f"{mark}{i}."} for i, m in enumerate(messages)])
-        tokens: list[int] = []
-        for i, part in enumerate(re.split(rf"{mark}(\d+)\.", rendered)):
-            if i % 2:
-                tokens += _text_tokens(llama, messages[int(part)].text)
-            elif part:
-                tokens += llama.tokenize(part.encode(), add_bos=False, special=True)
-        return self._with_bos(llama, tokens) + _text_tokens(llama, begun)
-
-    def _with_bos(self, llama: "llama_cpp.Llama", tokens: list[int]) -> list[int]:
+        parts: list[str | bytes] = []
+        turns: list[Turn] = []
+        for message in messages:
+            told: list[str | bytes] = [*(message.pictures if self._eyes else ()), message.text]
+            turns.append((message.role, range(len(parts), len(parts) + len(told))))
+            parts += told
+        prompt: list[int | Glance] = []
+        for piece in in_template(lambda chat: str(self._template(messages=chat).prompt), turns):
+            if isinstance(piece, str):
+                prompt += llama.tokenize(piece.encode(), add_bos=False, special=True)
+            else:
+                prompt += self._read(llama, parts[piece])
         bos = llama.token_bos()
-        return [bos, *tokens] if llama._model.add_bos_token() and tokens[:1] != [bos] else tokens
+        if llama._model.add_bos_token() and prompt[:1] != [bos]:
+            prompt.insert(0, bos)
+        return prompt + _text_tokens(llama, begun)
 
-    def _render(self, messages: list[dict[str, str]]) -> str:
-        """The chat template's text; where it refuses a system message, that one begins the first question instead."""
-        try:
-            return str(self._template(messages=messages).prompt)
-        except Exception as exc:
-            if [m["role"] for m in messages[:2]] != ["system", "user"]:
-                raise GenerationError(f"the chat template of {self.name!r} refuses the conversation: {exc}") from exc
-        first = {"role": "user", "content": f"{messages[0]['content']}\n\n{messages[1]['content']}"}
-        return self._render([first, *messages[2:]])
+    def _read(self, llama: "llama_cpp.Llama", part: str | bytes) -> Sequence[int | Glance]:
+        """A text as tokens, or a picture as what the model makes of it."""
+        if isinstance(part, str):
+            return _text_tokens(llama, part)
+        return self._eyes.look(part) if self._eyes else ()
 
     # --- loading -------------------------------------------------------------------------------------------------
 
@@ -177,6 +208,8 @@ class LlamaGenerator:
         if self._llama is None:
             llama, layers = self._open()
             self._template = self._chat_template(llama)
+            if self._mmproj:
+                self._eyes = Eyes(self._mmproj, llama, gpu=layers > 0, threads=self._threads)
             self._llama = llama
             self.state = self._described(layers)
             log.info("%s: %s, %s", self.name, self.state.precision, self.state.reason)
@@ -194,11 +227,12 @@ class LlamaGenerator:
                 layers //= 2
 
     def _llama_with(self, layers: int) -> "llama_cpp.Llama":
-        llama: llama_cpp.Llama = _library().Llama(
+        batch = max(_BLOCK, MOST_TOKENS) if self._mmproj else _BLOCK  # some models look at a picture in one batch only
+        llama: llama_cpp.Llama = library().Llama(
             str(self._path),
             n_ctx=self.context_tokens,
-            n_batch=_BLOCK,
-            n_ubatch=_BLOCK,
+            n_batch=batch,
+            n_ubatch=batch,
             n_gpu_layers=layers,
             n_threads=self._threads,
             n_threads_batch=self._threads,
@@ -207,8 +241,7 @@ class LlamaGenerator:
         return llama
 
     def _refused(self, exc: Exception) -> ModelError:
-        reason = "; ".join(_errors) or str(exc)
-        _errors.clear()
+        reason = last_errors() or str(exc)
         if re.search(r"alloc|out of memory|KV cache|context", reason):
             return ModelError(f"no memory for {str(self._path)!r}: {reason}; use a smaller model or context_tokens")
         return ModelCorrupt(f"{str(self._path)!r} is not a whole GGUF model: {reason}; install the model again")
@@ -225,11 +258,13 @@ class LlamaGenerator:
     @cached_property
     def _metadata(self) -> dict[str, str]:
         """The key-value pairs of the GGUF header; the weights are not read."""
-        library = _library()
-        params = library.llama_model_default_params()
+        header = read_header(self._path)
+        if header and header.architecture == "clip":  # llama.cpp would abort
+            raise ModelError(f"{str(self._path)!r} is not a language model but the eyes of one; set `mmproj` to it")
+        params = library().llama_model_default_params()
         params.vocab_only = True
         try:
-            model = library._internals.LlamaModel(path_model=str(self._path), params=params, verbose=False)
+            model = library()._internals.LlamaModel(path_model=str(self._path), params=params, verbose=False)
         except ValueError as exc:
             raise self._refused(exc) from exc
         found: dict[str, str] = model.metadata()
@@ -243,14 +278,14 @@ class LlamaGenerator:
 
     @property
     def _wanted_layers(self) -> int:
-        if not _library().llama_supports_gpu_offload():
+        if not library().llama_supports_gpu_offload():
             return 0
         return self._layers if self._gpu_layers < 0 else min(self._gpu_layers, self._layers)
 
     def _described(self, layers: int) -> ModelState:
         if layers:
             reason = f"{layers} of {self._layers} layers on the GPU"
-        elif _library().llama_supports_gpu_offload():
+        elif library().llama_supports_gpu_offload():
             reason = f"0 of {self._layers} layers on the GPU: " + (
                 "gpu_layers is 0" if self._gpu_layers == 0 else "they do not fit its memory"
             )
@@ -258,42 +293,15 @@ class LlamaGenerator:
             reason = f"0 of {self._layers} layers on a GPU: llama-cpp-python was built without GPU support"
         device = "gpu" if layers == self._layers else "gpu and cpu" if layers else "cpu"
         reason += f"; {self._threads} threads, context of {self.context_tokens} tokens"
+        reason += f"; sees with {self._mmproj.name!r}" if self._mmproj else ""
         return ModelState("generator", self.name, device, self._precision, reason, loaded=True)
 
     @property
     def _precision(self) -> str:
         """The name of the file's quantisation, e.g. Q4_1, as llama.h lists them."""
         number = self._metadata.get("general.file_type", "")
-        names = {str(v): k for k, v in vars(_library()).items() if k.startswith("LLAMA_FTYPE_")}
+        names = {str(v): k for k, v in vars(library()).items() if k.startswith("LLAMA_FTYPE_")}
         return re.sub(r"^LLAMA_FTYPE_(ALL_|MOSTLY_)?", "", names.get(number, "")) or "unknown"
-
-
-_ERROR = 4  # GGML_LOG_LEVEL_ERROR in ggml.h, which llama_cpp does not name
-_errors: deque[str] = deque(maxlen=8)  # what llama.cpp said last, to be told in our errors
-_callbacks: list[Any] = []
-
-
-def _keep_log(level: int, text: bytes, _: object) -> None:
-    """llama.cpp's log goes to ours, and never to the screen."""
-    line = text.decode("utf-8", "replace").strip()
-    if level >= _ERROR:
-        _errors.append(line)
-    log.debug(line)
-
-
-@cache
-def _library() -> Any:
-    """llama_cpp, imported so that its threads sleep while they wait.
-
-    By default OpenMP's threads spin, which on a machine whose cores are busy made a reply ten times slower here.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import llama_cpp
-
-    callback = llama_cpp.llama_log_callback(_keep_log)
-    _callbacks.append(callback)  # C holds no reference to it
-    llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
-    return llama_cpp
 
 
 def _text_tokens(llama: "llama_cpp.Llama", text: str) -> list[int]:
@@ -304,7 +312,21 @@ def _token_text(llama: "llama_cpp.Llama", token: int) -> str:
     return llama._model.token_get_text(token) if token >= 0 else ""
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+def _blocks(prompt: Sequence[int | Glance]) -> list[Block]:
+    """What is evaluated together: each piece of a picture, and each run of text in blocks."""
+    blocks: list[Block] = []
+    for is_text, run in groupby(prompt, key=lambda piece: isinstance(piece, int)):
+        pieces: list[Any] = list(run)
+        blocks += (tuple(pieces[i : i + _BLOCK]) for i in range(0, len(pieces), _BLOCK)) if is_text else pieces
+    return blocks
+
+
+def _size(block: Block) -> int:
+    """Tokens of the context that a block takes."""
+    return block.tokens if isinstance(block, Glance) else len(block)
+
+
+def _common_prefix(a: Sequence[Block], b: Sequence[Block]) -> int:
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 

@@ -1,28 +1,46 @@
-"""What every Generator promises, on the scripted one and on llama.cpp with the real starter model."""
+"""What every Generator promises: the scripted one, llama.cpp with the real starter model, and that with eyes."""
 
 import threading
+from collections.abc import Sequence
 
 import pytest
 
 from rag.answer.llama import LlamaGenerator
 from rag.errors import PromptTooLong
 from rag.models import starter
+from rag.pictures import digest
 from rag.protocols import Generator
 from rag.records import Message
+from tests.answer.tiny_eyes import colour_words, picture, write_eyes
 from tests.fakes import ScriptedGenerator
 
 COUNT = [Message("system", "You are brief."), Message("user", "Count from one to ten in words.")]
 FRANCE = [Message("user", "Name a river in France and one in Germany.")]
 CONTEXT = 512
+RED, BLUE = picture(" red"), picture(" blue")
 
 
-@pytest.fixture(scope="module", params=["scripted", pytest.param("llama", marks=pytest.mark.model)])
-def generator(request: pytest.FixtureRequest) -> Generator:
-    if request.param == "scripted":
-        return ScriptedGenerator(
-            lambda messages: f"You said: {messages[-1].text} And so it is.", context_tokens=CONTEXT
-        )
-    return LlamaGenerator(starter.generator_file(), context_tokens=CONTEXT, gpu_layers=0)
+def echo(messages: Sequence[Message]) -> str:
+    seen = " ".join(digest(shown)[:8] for shown in messages[-1].pictures)
+    return f"You said: {messages[-1].text} And so it is. {seen}".strip()
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "scripted",
+        "scripted with eyes",
+        pytest.param("llama", marks=pytest.mark.model),
+        pytest.param("llama with eyes", marks=pytest.mark.model),
+    ],
+)
+def generator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator:
+    with_eyes = request.param.endswith("with eyes")
+    if request.param.startswith("scripted"):
+        return ScriptedGenerator(echo, context_tokens=CONTEXT, picture_tokens=10 if with_eyes else 0)
+    path = starter.generator_file()
+    mmproj = write_eyes(tmp_path_factory.mktemp("eyes") / "mmproj.gguf", colour_words(path)) if with_eyes else None
+    return LlamaGenerator(path, context_tokens=CONTEXT, gpu_layers=0, mmproj=mmproj)
 
 
 def reply(generator: Generator, messages: list[Message], max_tokens: int = 12, stop: tuple[str, ...] = ()) -> str:
@@ -81,6 +99,25 @@ def test_what_does_not_fit_is_refused_and_leaves_it_ready(generator: Generator) 
     with pytest.raises(PromptTooLong):
         reply(generator, COUNT, max_tokens=CONTEXT)
     assert reply(generator, COUNT)
+
+
+def test_a_picture_is_seen_or_passed_over(generator: Generator) -> None:
+    assert (generator.picture_tokens > 0) is generator.sees
+    words = reply(generator, [Message("user", "Say the name of the colour.")], max_tokens=24)
+    red, blue = (reply(generator, [Message("user", "Say the name of the colour.", (p,))], 24) for p in (RED, BLUE))
+    assert (red != blue) is generator.sees
+    assert (red == words) is not generator.sees
+    assert reply(generator, [Message("user", "Say the name of the colour.", (RED,))], 24) == red
+
+
+def test_pictures_count_towards_the_context(generator: Generator) -> None:
+    many = (RED, BLUE) * (CONTEXT // max(2 * generator.picture_tokens, 2) + 1)
+    if not generator.sees:
+        assert reply(generator, [Message("user", "What is it?", many)], max_tokens=2)
+        return
+    with pytest.raises(PromptTooLong):
+        reply(generator, [Message("user", "What is it?", many)], max_tokens=2)
+    assert reply(generator, [Message("user", "What is it?", (RED, BLUE))], max_tokens=2)
 
 
 def test_counts_tokens(generator: Generator) -> None:
