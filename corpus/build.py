@@ -12,14 +12,15 @@ import base64
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import yaml
-from draw import photos, plans, scans, screens
+from draw import scans
+from draw.files import FIGURES, PICTURES
 from draw.ink import png
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -45,38 +46,17 @@ from reportlab.platypus import (
 )
 
 HERE = Path(__file__).resolve().parent
+SOURCES = HERE / "sources"
+SCALES = "hive-scales-2025"  # the document with drawn figures
 ROOF_MAIL, MEDAL_MAIL = "mail/2025-09-16-roof-quotation.eml", "mail/2026-02-04-the-medal.eml"
 VALUATION = "documents/viola-valuation-2024.pdf"
 DOCUMENTS = {
     "allotment-minutes-2026": "documents/allotment-minutes-2026.pdf",
     "boiler-manual": "documents/boiler-manual-corvane-combi-24.pdf",
-    "hive-scales-2025": "documents/hive-scales-2025.pdf",
+    SCALES: "documents/hive-scales-2025.pdf",
     "home-insurance-letter": "documents/home-insurance-letter.pdf",
     "jura-walk-itinerary": "documents/jura-walk-itinerary.pdf",
     "orchestra-season-2025-26": "documents/orchestra-season-2025-26.pdf",
-}
-FIGURES = {"hive_scales": plans.hive_scales, "robbing_traffic": plans.robbing_traffic}
-PICTURES: dict[str, Callable[[], bytes]] = {
-    "pictures/photos/IMG_0398.jpg": photos.red_kettle,
-    "pictures/photos/IMG_0431.jpg": photos.jura_ridge,
-    "pictures/photos/IMG_0466.jpg": photos.lighthouse,
-    "pictures/photos/IMG_0512.jpg": photos.heron,
-    "pictures/photos/front-door.webp": photos.front_door,
-    "pictures/photos/kitchen-shelf.jpg": photos.kitchen_shelf,
-    "pictures/plans/gas-2025.png": plans.gas_bars,
-    "pictures/plans/honey-label-2025.webp": plans.honey_label,
-    "pictures/plans/plot-23-measured.svg": plans.bed_plan,
-    "pictures/plans/way-to-saint-lorenz.png": plans.way_to_saint_lorenz,
-    "pictures/plans/whiteboard-drill-hall.jpg": plans.whiteboard,
-    "pictures/scans/letter-saint-lorenz.jpg": scans.letter,
-    "pictures/scans/receipt-hobb.jpg": scans.receipt,
-    "pictures/scans/scan0023.jpg": scans.guarantee,
-    "pictures/scans/seed-cake.tiff": scans.recipe_card,
-    "pictures/screens/calendar-week-11.gif": screens.calendar,
-    "pictures/screens/chat-ruth.png": screens.chat,
-    "pictures/screens/night-ferry.webp": screens.booking,
-    "pictures/screens/screenshot-2026-01-18.png": screens.settings,
-    "pictures/screens/screenshot-2026-03-08.png": screens.terminal,
 }
 
 
@@ -324,14 +304,23 @@ def mail(template: Path, attachment: bytes) -> bytes:
     return re.sub(r"^\{\{.*\}\}$", encoded, template.read_text(encoding="utf-8"), flags=re.MULTILINE).encode()
 
 
-def build(target: Path) -> list[Path]:
-    """Writes every built item under `target` and returns their paths."""
-    sources = HERE / "sources"
-    files = {path: pdf(sources / f"{name}.md") for name, path in DOCUMENTS.items()}
-    files[ROOF_MAIL] = mail(sources / "roof-quotation.eml", pdf(sources / "roof-quotation.md"))
-    files[MEDAL_MAIL] = mail(sources / "the-medal.eml", scans.index_card())
+def build_texts(target: Path) -> list[Path]:
+    """Writes the built items in which nothing is drawn."""
+    files = {path: pdf(SOURCES / f"{name}.md") for name, path in DOCUMENTS.items() if name != SCALES}
+    files[ROOF_MAIL] = mail(SOURCES / "roof-quotation.eml", pdf(SOURCES / "roof-quotation.md"))
+    return _written(target, files)
+
+
+def build_pictures(target: Path) -> list[Path]:
+    """Writes the pictures, and the PDFs and the mail that hold some."""
+    files = {path: draw() for path, draw in PICTURES.items()}
+    files[DOCUMENTS[SCALES]] = pdf(SOURCES / f"{SCALES}.md")
     files[VALUATION] = scanned_pdf(scans.valuation(), "Viola, valuation for insurance")
-    files |= {path: draw() for path, draw in PICTURES.items()}
+    files[MEDAL_MAIL] = mail(SOURCES / "the-medal.eml", scans.index_card())
+    return _written(target, files)
+
+
+def _written(target: Path, files: Mapping[str, bytes]) -> list[Path]:
     for path, data in files.items():
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         (target / path).write_bytes(data)
@@ -339,5 +328,6 @@ def build(target: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for written in build(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE):
+    chosen = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
+    for written in build_texts(chosen) + build_pictures(chosen):
         sys.stdout.write(f"{written}\n")

@@ -1,10 +1,11 @@
-"""The sample collection: complete, honest about its origin, rebuilt byte for byte, and right in its questions."""
+"""The sample collection: complete, honest about its origin, rebuilt from its sources, and right in its questions."""
 
 import importlib.util
 import io
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -14,9 +15,11 @@ from types import ModuleType
 from typing import Any
 
 import lxml.html
+import numpy as np
 import pathspec
 import pytest
 import yaml
+from PIL import Image
 from pypdf import PdfReader
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
@@ -24,11 +27,13 @@ MADE_WITH = {"README.md", "questions.jsonl", "build.py", ".ragignore", ".gitattr
 ITEMS = sorted(
     path.relative_to(CORPUS).as_posix()
     for path in CORPUS.rglob("*")
-    if path.is_file() and path.relative_to(CORPUS).parts[0] not in MADE_WITH | {"sources", "__pycache__"}
+    if path.is_file() and path.relative_to(CORPUS).parts[0] not in MADE_WITH | {"sources", "draw", "__pycache__"}
 )
 QUESTIONS: list[dict[str, Any]] = [
     json.loads(line) for line in (CORPUS / "questions.jsonl").read_text(encoding="utf-8").splitlines()
 ]
+PICTURES = [item for item in ITEMS if item.startswith("pictures/")]
+NO_TEXT = {".pyc", ".pdf", ".jpg", ".png", ".webp", ".gif", ".tiff"}
 KINDS = {"keyword", "paraphrase", "near-miss", "number", "why", "cross-language"}
 
 
@@ -77,10 +82,20 @@ def pages(source: str) -> tuple[str, ...]:
         return tuple(squeezed(page.extract_text()) for page in PdfReader(CORPUS / path).pages)
     if path.endswith(".eml"):
         return (squeezed(mail_body(CORPUS / path)),)
+    if path in PICTURES:
+        return ("",)
     text = (CORPUS / path).read_text(encoding="utf-8")
     if path.endswith(".html"):
         text = lxml.html.document_fromstring(text).find(".//article").text_content()
     return (squeezed(text),)
+
+
+@pytest.fixture(scope="module")
+def builder() -> Iterator[ModuleType]:
+    """`build.py`, as it is when it runs as a script beside the folder `draw`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(CORPUS)
+        yield load_build()
 
 
 def load_build() -> ModuleType:
@@ -97,7 +112,10 @@ def load_build() -> ModuleType:
 
 def test_there_are_enough_items_of_every_family() -> None:
     count = Counter(Path(item).suffix for item in ITEMS)
-    assert count == {".md": 21, ".txt": 3, ".pdf": 5, ".html": 2, ".eml": 5}
+    assert count == {
+        ".md": 21, ".txt": 3, ".pdf": 7, ".html": 2, ".eml": 6,
+        ".jpg": 9, ".png": 5, ".webp": 3, ".gif": 1, ".svg": 1, ".tiff": 1,
+    }  # fmt: skip
 
 
 def test_the_collection_has_between_12000_and_20000_words() -> None:
@@ -125,8 +143,20 @@ def test_every_note_has_title_tags_and_date_and_its_links_lead_somewhere() -> No
         assert head["tags"], path
         assert head["date"].year in {2024, 2025, 2026}, path
         assert f"# {head['title']}" in body, path
-        missing = set(re.findall(r"\[\[([^\]|]+)", body)) - notes.keys()
+        missing = set(re.findall(r"(?<!!)\[\[([^\]|]+)", body)) - notes.keys()
         assert not missing, (path, missing)
+
+
+def test_the_pictures_that_notes_show_are_there() -> None:
+    shown = []
+    for path in (CORPUS / "notes").rglob("*.md"):
+        text = path.read_text(encoding="utf-8")
+        shown += [(path.parent / target).resolve() for target in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)]
+        shown += [next((CORPUS / "pictures").rglob(name)) for name in re.findall(r"!\[\[([^\]]+)\]\]", text)]
+    assert {path.relative_to(CORPUS).as_posix() for path in shown} == {
+        "pictures/plans/gas-2025.png",
+        "pictures/plans/way-to-saint-lorenz.png",
+    }
 
 
 def test_the_html_articles_are_whole_pages_with_furniture_round_the_article() -> None:
@@ -141,40 +171,96 @@ def test_the_html_articles_are_whole_pages_with_furniture_round_the_article() ->
 def test_the_mails_have_no_defects_and_show_every_case() -> None:
     mails = [message(path) for path in sorted((CORPUS / "mail").glob("*.eml"))]
     assert all(not part.defects for mail in mails for part in mail.walk())
-    assert sum(any(mail.iter_attachments()) for mail in mails) == 1
+    assert sum(any(part.is_attachment() for part in mail.walk()) for mail in mails) == 1
+    assert sum("Content-ID" in part for mail in mails for part in mail.walk()) == 1
     assert sum(mail.get_content_type() == "text/html" for mail in mails) == 1
     assert sum("In-Reply-To" in mail and "\n> " in mail.get_content() for mail in mails if not mail.is_multipart()) == 1
 
 
 def test_nothing_names_a_real_address_or_a_path_of_a_machine() -> None:
     for path in CORPUS.rglob("*"):
-        if not path.is_file() or path.suffix in {".pdf", ".pyc"}:
+        if not path.is_file() or path.suffix in NO_TEXT:
             continue
         text = path.read_text(encoding="utf-8")
         for domain in re.findall(r"[\w.+-]+@([\w-]+(?:\.[\w-]+)+)", text):
             assert re.search(r"(^|\.)example\.(org|com|net)$", domain), (path, domain)
         hosts = re.findall(r"https?://([\w.-]+)", text)
-        allowed = r"(^|\.)(example\.(org|com|net)|schema\.org|creativecommons\.org)$"
+        allowed = r"(^|\.)(example\.(org|com|net)|schema\.org|creativecommons\.org|w3\.org)$"
         assert all(re.search(allowed, host) for host in hosts), (path, hosts)
         assert not re.search(r"(?<![\w.])/(home|tmp|work|usr|Users)/|[A-Z]:\\", text), path
 
 
-def test_the_built_items_are_rebuilt_byte_for_byte(tmp_path: Path) -> None:
-    built = load_build().build(tmp_path)
+def test_the_set_items_are_rebuilt_byte_for_byte(builder: ModuleType, tmp_path: Path) -> None:
+    built = builder.build_texts(tmp_path)
     assert len(built) == 6
     for path in built:
         assert path.read_bytes() == (CORPUS / path.relative_to(tmp_path)).read_bytes(), path.name
 
 
-def test_every_pdf_comes_from_a_source() -> None:
-    build = load_build()
-    assert sorted(build.DOCUMENTS.values()) == [item for item in ITEMS if item.endswith(".pdf")]
-    for path in build.DOCUMENTS.values():
+def test_the_drawn_items_are_rebuilt_picture_for_picture(builder: ModuleType, tmp_path: Path) -> None:
+    built = builder.build_pictures(tmp_path)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in built) == sorted(
+        [*PICTURES, "documents/hive-scales-2025.pdf", builder.VALUATION, builder.MEDAL_MAIL]
+    )
+    for path in built:
+        ours = CORPUS / path.relative_to(tmp_path)
+        if path.suffix == ".svg":
+            assert path.read_bytes() == ours.read_bytes()
+        for new, old in zip(frames(path), frames(ours), strict=True):
+            assert new.size == old.size, path.name
+            assert new.getexif() == old.getexif()
+            difference = np.asarray(new.convert("RGB"), float) - np.asarray(old.convert("RGB"), float)
+            assert np.abs(difference).mean() < 2, path.name  # of 255: codecs of other versions round otherwise
+
+
+def frames(path: Path) -> list[Image.Image]:
+    """Every picture in a file: frames, or what a PDF or a mail shows."""
+    if path.suffix == ".svg":
+        return []
+    if path.suffix == ".pdf":
+        return [shown.image.copy() for page in PdfReader(path).pages for shown in page.images if shown.image]
+    if path.suffix == ".eml":
+        shown = [part.get_content() for part in message(path).walk() if part.get_content_maintype() == "image"]
+        return [Image.open(io.BytesIO(data)) for data in shown]
+    image = Image.open(path)
+    count = getattr(image, "n_frames", 1)
+    found = []
+    for number in range(count):
+        image.seek(number)
+        found.append(image.copy())
+    return found
+
+
+def test_the_pictures_are_small_and_of_many_kinds() -> None:
+    opened = {item: frames(CORPUS / item) for item in PICTURES}
+    assert sum((CORPUS / item).stat().st_size for item in PICTURES) < 1_500_000
+    assert max(side for each in opened.values() for image in each for side in image.size) <= 1200
+    assert [item for item, each in opened.items() if len(each) == 2] == ["pictures/scans/seed-cake.tiff"]
+    modes = {image.mode for each in opened.values() for image in each}
+    assert modes >= {"RGB", "P", "L", "1"}
+
+
+def test_photos_know_when_and_where_they_were_taken() -> None:
+    exif = Image.open(CORPUS / "pictures/photos/IMG_0466.jpg").getexif()
+    assert exif[0x0110] == "Pocket 3"
+    assert exif[0x0112] == 6  # stored on its side
+    assert exif.get_ifd(0x8769)[0x9003] == "2025:08:16 20:21:40"
+    degrees, minutes, seconds = exif.get_ifd(0x8825)[2]
+    assert float(degrees + minutes / 60 + seconds / 3600) == pytest.approx(53.24155, abs=1e-5)
+
+
+def test_every_pdf_comes_from_a_source(builder: ModuleType) -> None:
+    assert sorted([*builder.DOCUMENTS.values(), builder.VALUATION]) == [i for i in ITEMS if i.endswith(".pdf")]
+    for path in builder.DOCUMENTS.values():
         reader = PdfReader(CORPUS / path)
         assert 1 <= len(reader.pages) <= 6
         assert reader.metadata is not None
         assert reader.metadata.title
         assert reader.outline
+
+
+def test_the_valuation_has_no_words_that_a_program_could_take_out(builder: ModuleType) -> None:
+    assert pages(builder.VALUATION) == ("", "")
 
 
 # --- the questions -----------------------------------------------------------------------------------------------
@@ -188,7 +274,26 @@ def test_the_questions_are_enough_distinct_and_varied() -> None:
     assert set(ITEMS) - asked == {"notes/about-this-book.md"}
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question["question"])
+def test_questions_about_pictures_say_how_the_answer_is_in_them() -> None:
+    asked = [question for question in QUESTIONS if "picture" in question]
+    count = Counter(question["picture"] for question in asked)
+    assert count.keys() == {"written", "facts", "shown"}
+    assert count["written"] >= 25
+    assert {question["source"] for question in asked} >= set(PICTURES)
+    assert all("picture" in question for question in QUESTIONS if question["source"] in PICTURES)
+    assert any(question["source"].startswith("pictures/screens/") for question in asked if question.get("featured"))
+
+
+@pytest.mark.parametrize("question", [q for q in QUESTIONS if q.get("picture") == "facts"], ids=lambda q: q["question"])
+def test_the_date_is_what_the_camera_wrote(question: dict[str, Any]) -> None:
+    written = Image.open(CORPUS / question["source"]).getexif().get_ifd(0x8769)[0x9003]
+    assert written.split()[0].replace(":", "-") == question["answer"]
+
+
+PLAIN = [question for question in QUESTIONS if "picture" not in question]
+
+
+@pytest.mark.parametrize("question", PLAIN, ids=lambda question: question["question"])
 def test_the_answer_stands_in_the_source(question: dict[str, Any]) -> None:
     text = pages(question["source"])
     if question["page"] is None:
@@ -196,6 +301,14 @@ def test_the_answer_stands_in_the_source(question: dict[str, Any]) -> None:
         assert question["answer"] in text[0]
     else:
         assert question["answer"] in text[question["page"] - 1]
+
+
+WRITTEN = [question for question in QUESTIONS if question.get("picture") == "written"]
+
+
+@pytest.mark.parametrize("question", WRITTEN, ids=lambda question: question["question"])
+def test_what_is_written_in_a_picture_is_written_only_there(question: dict[str, Any]) -> None:
+    assert not [item for item in ITEMS if any(f" {question['answer']} " in f" {page} " for page in pages(item))]
 
 
 # A bare number or name may stand elsewhere too; there the question tells the sources apart.
