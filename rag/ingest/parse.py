@@ -134,9 +134,10 @@ class _Parser:
         from rag.ingest.shown import with_shown_pictures
 
         document = read(source, self.options.read)
-        if document.kind == "note":
+        if document.kind in ("note", "web"):
             # What lies inside a mail has no folder of its own.
-            document = with_shown_pictures(document, "" if source.parent else self.root, self.options.read)
+            root = "" if source.parent else self.root
+            document = with_shown_pictures(document, root, self.options.read, self.options.max_file_mb)
         chunks = tuple(chunk(document, self.tokenize, self.options.max_tokens))
         inside: list[Parsed] = []
         failed: list[Failure] = []

@@ -1,4 +1,4 @@
-"""Markdown notes and plain text: front matter, headings, links and tags."""
+"""Markdown notes and plain text: front matter, headings, links, tags and the pictures that a note shows."""
 
 import re
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from markdown_it.token import Token
 from rag.ingest import media
 from rag.ingest.decode import decode
 from rag.ingest.document import make_document, only_unreadable, parsed_date
+from rag.ingest.note_pictures import shown_pictures
 from rag.records import Document, Heading, Link, Source
 from rag.text import one_line
 
@@ -28,7 +29,10 @@ _DATE_KEYS = ("date", "created", "created_at", "published")
 
 
 class NoteReader:
-    """Markdown. The document's text is the source after its front matter; kind "note"."""
+    """Markdown. The document's text is the source after its front matter; kind "note".
+
+    Its pictures name only their targets: `rag.ingest.shown` opens them.
+    """
 
     media_types = frozenset({media.MARKDOWN})
 
@@ -48,6 +52,7 @@ class NoteReader:
             headings=headings,
             links=links,
             tags=tuple(dict.fromkeys((*front.tags, *tags))),
+            pictures=shown_pictures(tokens, text),
             date=front.date,
             fields=front.fields,
             warnings=tuple(filter(None, (warning, front.warning, too_large))),

@@ -16,9 +16,19 @@ from rag.records import Document, Source
 
 
 @cache
+def _shared_ocr() -> Ocr:
+    return Ocr()
+
+
+def build_ocr(options: ReadOptions) -> Ocr | None:
+    """What reads the text in pixels: the same in all of a process, with its models loaded at the first picture."""
+    return _shared_ocr() if options.ocr else None
+
+
+@cache
 def build_readers(options: ReadOptions) -> tuple[Reader, ...]:
-    """Every reader, made to `options`. They share one Ocr, which loads its models at the first picture."""
-    ocr = Ocr() if options.ocr else None
+    """Every reader, made to `options`."""
+    ocr = build_ocr(options)
     return (
         NoteReader(),
         TextReader(),
