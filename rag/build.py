@@ -4,13 +4,15 @@ from pathlib import Path
 
 from rag.answer.llama import LlamaGenerator
 from rag.config import Settings
+from rag.embed.clip import ClipEmbedder
+from rag.embed.clip_files import find_clip
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
 from rag.environment import prepare_environment
 from rag.errors import ModelNotFound
 from rag.library import Library
 from rag.models import starter
-from rag.protocols import Embedder, Generator, Store
+from rag.protocols import Embedder, Generator, ImageEmbedder, Store
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
 from rag.store.manifest import Manifest, check_manifest
@@ -21,19 +23,20 @@ def open_library(settings: Settings) -> Library:
 
     Raises:
         IndexMismatch: another embedder wrote the index.
-        ModelNotFound: the embedder is not on this machine.
+        ModelNotFound: an embedder that the settings name is not on this machine.
         StoreError: the library's files cannot be opened.
     """
     prepare_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
-    embedder = build_embedder(settings)
+    embedder, image_embedder = build_embedder(settings), build_image_embedder(settings)
     return Library(
         settings=settings,
         catalogue=Catalogue(settings.home / "catalogue.sqlite"),
         conversations=Conversations(settings.home / "conversations.sqlite"),
-        open_store=lambda: open_store(settings, embedder),
+        open_store=lambda: open_store(settings, embedder, image_embedder),
         embedder=embedder,
         generator=build_generator(settings),
+        image_embedder=image_embedder,
     )
 
 
@@ -47,6 +50,12 @@ def build_embedder(settings: Settings) -> Embedder:
         folder, sha256 = Path(settings.embedder).expanduser().absolute(), None
         name = folder.name
     return TextEmbedder(folder, name=name, sha256=sha256, device=settings.device, precision=settings.precision)
+
+
+def build_image_embedder(settings: Settings) -> ImageEmbedder | None:
+    """The image embedder that the settings name; None when there is none, and pictures are found by their words."""
+    files = find_clip(settings.image_embedder, settings.home / "models")
+    return ClipEmbedder(files, device=settings.device, precision=settings.precision) if files else None
 
 
 def build_generator(settings: Settings) -> Generator | None:
@@ -65,10 +74,14 @@ def build_generator(settings: Settings) -> Generator | None:
     return LlamaGenerator(path, name=name, context_tokens=settings.context_tokens, gpu_layers=settings.gpu_layers)
 
 
-def open_store(settings: Settings, embedder: Embedder) -> Store:
+def open_store(settings: Settings, embedder: Embedder, image_embedder: ImageEmbedder | None = None) -> Store:
     """The chunk store, after making sure that `embedder` is the one that wrote it."""
     from rag.store.lance_store import LanceStore
 
     folder = settings.home / "index"
-    check_manifest(folder / "manifest.json", Manifest.of(embedder))
-    return LanceStore(folder, {embedder.space: embedder.dim})
+    check_manifest(folder / "manifest.json", Manifest.of(embedder, image_embedder))
+    spaces, made_by = {embedder.space: embedder.dim}, {}
+    if image_embedder is not None:
+        spaces[image_embedder.space] = image_embedder.dim
+        made_by[image_embedder.space] = image_embedder.fingerprint
+    return LanceStore(folder, spaces, made_by)

@@ -7,25 +7,30 @@ what the store holds which step was the last.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
 from rag.config import Settings
 from rag.errors import UnreadableFile
+from rag.ingest import media
 from rag.ingest.attachments import MARK
-from rag.ingest.chunk import embedding_text
+from rag.ingest.chunk import embedding_text, says_something
 from rag.ingest.options import ParseOptions, ReadOptions
 from rag.ingest.parse import Parsed, ReadTask, parse_all
 from rag.ingest.scan import FoundFile, scan
+from rag.pictures import PREVIEW_SIDE
 from rag.protocols import Embedder, Store
 from rag.records import AddReport, EmbeddedChunk, Failure, Progress, Vector
 from rag.store.catalogue import Catalogue
+from rag.thumbnails import Thumbnails
 
 WRITE_CHUNKS = 512  # a batch is written when it holds this many: about ten seconds of embedding on two cores
+WRITE_SECONDS = 10.0  # or when the last was written so long ago: reading the text in pictures takes its time
 EMBED_CHUNKS = 128  # progress is told after this many
+_PICTURE_BYTES = 40_000  # of text are embedded in about the time that one picture takes to read, whatever its size
 
 OnProgress = Callable[[Progress], None]
 
@@ -92,19 +97,24 @@ class Indexer:
         limits: ReadLimits,
         on_progress: OnProgress | None = None,
         stop: Event | None = None,
+        thumbnails: Thumbnails | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._store = store
         self._embedder = embedder
         self._limits = limits
+        self._thumbnails = thumbnails
         self._on_progress = on_progress
         self._stop = stop or Event()
         self._tally = Tally()
         self._batch: list[Parsed] = []
+        self._hashes: dict[str, str | None] = {}
+        self._again: set[str] = set()  # notes that are read again though their own bytes are the same
         self._sizes: dict[str, int] = {}  # bytes of each file to be read: what the time left is judged by
         self._done = 0  # files that are written or have failed
         self._done_bytes = 0
         self._written = False
+        self._write_due = time.monotonic() + WRITE_SECONDS
 
     def run(self, paths: Sequence[Path | str], prune: bool = False) -> AddReport:
         """Index files and folders; see `Library.add`."""
@@ -120,25 +130,40 @@ class Indexer:
 
     def _changed(self, files: Sequence[FoundFile]) -> list[FoundFile]:
         """The files whose content is not what is indexed; the others are tallied as unchanged."""
-        known = self._catalogue.states()
+        known, outdated = self._catalogue.states(), self._catalogue.outdated()
+        self._again = self._notes_to_read_again(files, known.keys()) - outdated
         changed = []
         for file in files:
-            if file.path in known and self._hash(file) == known[file.path][1]:
+            same = file.path in known and self._hash(file.path) == known[file.path][1]
+            if same and file.path not in self._again and file.path not in outdated:
                 self._tally.unchanged.append(file.path)
             else:
                 changed.append(file)
         return changed
 
-    def _hash(self, file: FoundFile) -> str | None:
+    def _notes_to_read_again(self, files: Sequence[FoundFile], known: Collection[str]) -> set[str]:
+        """Notes that show a picture which has changed or gone, or that may have missed one which is there now."""
+        again = {
+            note
+            for note, shown in self._catalogue.shown().items()
+            if any(self._hash(path) != digest for path, digest in shown.items())
+        }
+        if any(file.media_type in media.IMAGES and file.path not in known for file in files):
+            again.update(info.path for info in self._catalogue.infos(kinds=["note"]) if info.warnings)
+        return again
+
+    def _hash(self, path: str) -> str | None:
         """None when it cannot be read: the reader will say why."""
-        try:
-            with Path(file.path).open("rb") as opened:
-                return hashlib.file_digest(opened, "sha256").hexdigest()
-        except OSError:
-            return None
+        if path not in self._hashes:
+            try:
+                with Path(path).open("rb") as opened:
+                    self._hashes[path] = hashlib.file_digest(opened, "sha256").hexdigest()
+            except OSError:
+                self._hashes[path] = None
+        return self._hashes[path]
 
     def _index(self, files: Sequence[FoundFile], roots: Sequence[Path]) -> None:
-        self._sizes = {file.path: file.size for file in files}
+        self._sizes = {file.path: _PICTURE_BYTES if file.media_type in media.IMAGES else file.size for file in files}
         tasks = [ReadTask(file.path, file.media_type, _root(file.path, roots)) for file in files]
         tokenizer, limits = self._embedder.tokenizer_file, self._limits
         options = ParseOptions(
@@ -160,11 +185,27 @@ class Indexer:
         if isinstance(outcome, UnreadableFile):
             self._tally.failed.append(Failure(path, outcome.reason))
             self._count_done([path])
+        elif path in self._again and outcome.document == self._catalogue.document(outcome.document.id):
+            self._tally.unchanged.append(path)
+            self._count_done([path])
         else:
-            self._batch.append(outcome)
-        if sum(len(document.chunks) for document in _whole(self._batch)) >= WRITE_CHUNKS:
+            self._batch.append(self._without_previews(outcome))
+        full = sum(len(document.chunks) for document in _whole(self._batch)) >= WRITE_CHUNKS
+        if self._batch and (full or time.monotonic() >= self._write_due):
             self._write()
         self._tell(path)
+
+    def _without_previews(self, parsed: Parsed) -> Parsed:
+        """The document without its previews, which go to the cache: memory and catalogue are not for them."""
+        for picture in parsed.document.pictures:
+            if picture.preview and self._thumbnails:
+                self._thumbnails.put(picture.digest, PREVIEW_SIDE, picture.preview)
+        pictures = tuple(replace(picture, preview=b"") for picture in parsed.document.pictures)
+        return replace(
+            parsed,
+            document=replace(parsed.document, pictures=pictures),
+            attachments=tuple(map(self._without_previews, parsed.attachments)),
+        )
 
     def _count_done(self, paths: Sequence[str]) -> None:
         self._done += len(paths)
@@ -176,9 +217,12 @@ class Indexer:
         embedded = self._embedded(documents)
         gone = self._lost_attachments(documents)
         before, store = self._catalogue.states(), self._store()
+        old_pictures = self._catalogue.digests([*embedded, *gone])
         self._catalogue.begin([(parsed.document, len(parsed.chunks)) for parsed in documents], remove=gone)
         store.replace_documents({**embedded, **dict.fromkeys(gone, ())})
         self._catalogue.finish()
+        if self._thumbnails:
+            self._thumbnails.remove(self._catalogue.unused(old_pictures))
         for parsed in documents:
             path = parsed.document.path
             (self._tally.updated if path in before else self._tally.added).append(path)
@@ -188,11 +232,19 @@ class Indexer:
         self._count_done([parsed.document.path for parsed in self._batch])
         self._batch = []
         self._written = True
+        self._write_due = time.monotonic() + WRITE_SECONDS
 
     def _embedded(self, documents: Sequence[Parsed]) -> dict[str, list[EmbeddedChunk]]:
-        """The chunks of all documents, embedded together: many short notes fill one batch of the model."""
-        todo = [pair for parsed in documents for pair in zip(parsed.chunks, parsed.words, strict=True)]
+        """The chunks of all documents, embedded together: many short notes fill one batch of the model.
+
+        A chunk that says nothing, as a picture without words may, gets no vector: it would be near to anything short.
+        """
+        pairs = [pair for parsed in documents for pair in zip(parsed.chunks, parsed.words, strict=True)]
+        todo = [(chunk, words) for chunk, words in pairs if says_something(chunk)]
         embedded: dict[str, list[EmbeddedChunk]] = {parsed.document.id: [] for parsed in documents}
+        for chunk, words in pairs:
+            if not says_something(chunk):
+                embedded[chunk.document_id].append(EmbeddedChunk(chunk, words, ()))
         for start in range(0, len(todo), EMBED_CHUNKS):
             part = todo[start : start + EMBED_CHUNKS]
             rows = self._embedder.embed([embedding_text(chunk) for chunk, _ in part], "passage")
@@ -218,7 +270,7 @@ class Indexer:
             if MARK not in path and path not in found and _under(path, roots) and not Path(path).exists()
         }
         if prune and gone:
-            remove_documents(self._catalogue, self._store(), list(gone.values()))
+            remove_documents(self._catalogue, self._store(), list(gone.values()), self._thumbnails)
             self._tally.removed += gone
             self._written = True
         else:
@@ -247,12 +299,17 @@ class Indexer:
         )
 
 
-def remove_documents(catalogue: Catalogue, store: Store, ids: Sequence[str]) -> int:
-    """Remove documents with what was attached to them, all in one commit; how many went."""
+def remove_documents(
+    catalogue: Catalogue, store: Store, ids: Sequence[str], thumbnails: Thumbnails | None = None
+) -> int:
+    """Remove documents with what was attached to them, all in one commit, and their previews; how many went."""
     gone = list(dict.fromkeys(found for document in ids for found in (document, *catalogue.children(document))))
+    old_pictures = catalogue.digests(gone)
     catalogue.begin([], remove=gone)
     store.replace_documents(dict.fromkeys(gone, ()))
     catalogue.finish()
+    if thumbnails:
+        thumbnails.remove(catalogue.unused(old_pictures))
     return len(gone)
 
 

@@ -1,29 +1,35 @@
 """The library: add, search, ask, remove. What the command line, the browser UI and the benchmarks all talk to."""
 
-import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from filecmp import cmp
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 
+from rag.adopting import adopted
 from rag.answer.answer import answer
 from rag.config import Settings
-from rag.errors import LibraryBusy, UnreadableFile
+from rag.errors import DocumentNotFound, LibraryBusy, ModelError, UnreadableFile
 from rag.filters import Filter
+from rag.gallery import ASKED, Gallery
 from rag.indexing import Indexer, OnProgress, ReadLimits, remove_documents
 from rag.ingest.analyse import analyse_query
 from rag.ingest.attachments import read_original
-from rag.protocols import Embedder, Generator, Store
+from rag.ingest.ocr import Ocr
+from rag.looking import PICTURES, Looked, Looker
+from rag.pictures import PREVIEW_SIDE, VIEW_SIDE, decode
+from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder, Store
 from rag.records import (
     AddReport,
     AnswerEvent,
+    Chunk,
     Document,
     DocumentInfo,
     Failure,
     Kind,
     Message,
+    Query,
     SearchResult,
     Source,
     Status,
@@ -41,7 +47,7 @@ class Library:
     """One person's documents and the models that serve them. Open it with `rag.build.open_library`; close it.
 
     Searching and asking may go on from several threads while one thread adds. `add`, `adopt` and `remove` take the
-    write lock and raise LibraryBusy when another process holds it.
+    write lock and raise LibraryBusy when another process holds it; `look` waits for it.
     """
 
     def __init__(
@@ -52,28 +58,35 @@ class Library:
         open_store: Callable[[], Store],
         embedder: Embedder,
         generator: Generator | None,
+        image_embedder: ImageEmbedder | None = None,
     ) -> None:
         self.settings = settings
         self.conversations = conversations
         self._catalogue = catalogue
         self._open_store = open_store
         self._opened: Store | None = None
-        self._opening = Lock()
+        self._opening, self._looking = Lock(), Lock()
         self._embedder = embedder
         self._generator = generator
+        self._image_embedder = image_embedder
+        self._gallery = Gallery(settings.home, settings.max_megapixels)
+        self._ocr = Ocr()
+        self._searching: Searcher | None = None
 
     # --- what is in it ---
 
     def status(self) -> Status:
-        """Counts and models, without loading anything."""
-        kinds = self._catalogue.kinds()
-        models = [model.state for model in (self._embedder, self._generator) if model is not None]
+        """Counts and models, without loading a model."""
+        kinds, pictures = self._catalogue.kinds(), self._catalogue.pictures()
+        models = [each.state for each in (self._embedder, self._image_embedder, self._generator) if each is not None]
         return Status(
             home=str(self.settings.home),
             documents=sum(kinds.values()),
             chunks=self._catalogue.chunks(),
             kinds=kinds,
             models=tuple(models),
+            pictures=pictures,
+            unseen=self._store.count(PICTURES, without=IMAGE_SPACE) if pictures and self._image_embedder else pictures,
         )
 
     def documents(self, text: str = "", kinds: Sequence[Kind] = ()) -> list[DocumentInfo]:
@@ -110,8 +123,13 @@ class Library:
         return source
 
     def models(self) -> tuple[Embedder, Generator | None]:
-        """The models in use, for `doctor` to measure."""
+        """The models of texts in use, for `doctor` to measure."""
         return self._embedder, self._generator
+
+    @property
+    def image_embedder(self) -> ImageEmbedder | None:
+        """What looks at pictures, None where that is off."""
+        return self._image_embedder
 
     def failures(self) -> list[Failure]:
         """Files that could not be taken in when they were last tried, with the reason."""
@@ -138,6 +156,8 @@ class Library:
     ) -> AddReport:
         """Index files and folders. Unchanged files are skipped; a file that cannot be read costs a line of the report.
 
+        At the end whatever pictures are unseen are looked at, as `look` does, with the write lock free again.
+
         Args:
             paths: files and folders, walked without following links to folders.
             prune: remove documents whose files are gone from these folders; otherwise they are only reported.
@@ -149,9 +169,10 @@ class Library:
             DiskFull: nothing of the batch in work was kept; everything before it was.
         """
         with self._writing():
-            limits = ReadLimits.of(self.settings)
-            indexer = Indexer(self._catalogue, lambda: self._store, self._embedder, limits, on_progress, stop)
-            return indexer.run(paths, prune)
+            limits, previews = ReadLimits.of(self.settings), self._gallery.thumbnails
+            indexer = Indexer(self._catalogue, lambda: self._store, self._embedder, limits, on_progress, stop, previews)
+            report = indexer.run(paths, prune)
+        return self._looked_after(report, on_progress, stop)
 
     def adopt(
         self,
@@ -164,6 +185,17 @@ class Library:
         copies = [adopted(Path(file), self.settings.home / "files") for file in files]
         return self.add(copies, on_progress=on_progress, stop=stop)
 
+    def look(self, on_progress: OnProgress | None = None, stop: Event | None = None) -> int:
+        """Let the image embedder look at every picture that it has not seen; how many those were.
+
+        0 where there is no image embedder. It may be stopped, or killed, at any moment: the next call goes on. A
+        picture that cannot be opened is passed over until then. Adding may go on beside it.
+
+        Raises:
+            ModelError: the image embedder cannot be used.
+        """
+        return self._look(on_progress, stop).pictures
+
     def remove(self, documents: Sequence[str]) -> int:
         """Remove documents by id, with what was attached to them; how many went. Files on disk are not touched.
 
@@ -173,7 +205,34 @@ class Library:
         with self._writing():
             for document in documents:
                 self._catalogue.info(document)
-            return remove_documents(self._catalogue, self._store, documents)
+            return remove_documents(self._catalogue, self._store, documents, self._gallery.thumbnails)
+
+    def _look(self, on_progress: OnProgress | None, stop: Event | None) -> Looked:
+        if self._image_embedder is None or not self._catalogue.pictures():
+            return Looked()
+        while not self._looking.acquire(timeout=0.5):  # another thread looks, at what is new now too
+            if stop is not None and stop.is_set():
+                return Looked()
+        try:
+            return Looker(self._catalogue, self._store, self._image_embedder, self._writing, on_progress, stop).run()
+        finally:
+            self._looking.release()
+
+    def _looked_after(self, report: AddReport, on_progress: OnProgress | None, stop: Event | None) -> AddReport:
+        """`report` with what came of looking: a model that fails costs a line, what was written stays."""
+        started = time.monotonic()
+        try:
+            looked = self._look(on_progress, stop)
+        except ModelError as exc:
+            name = self._image_embedder.state.name if self._image_embedder else ""
+            looked = Looked(failed=(Failure(name, f"pictures were not looked at: {exc}"),))
+        paths = {*report.added, *report.updated, *report.unchanged}
+        return replace(
+            report,
+            looked=looked.pictures,
+            warnings=(*report.warnings, *(failure for failure in looked.failed if failure.path in paths)),
+            seconds=report.seconds + time.monotonic() - started,
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -185,31 +244,55 @@ class Library:
 
     # --- asking it ---
 
-    def search(self, query: str, *, k: int | None = None, where: Filter | None = None) -> SearchResult:
-        """The one ranked list: `k` hits, best first. Filters are `rag.filters`.
+    def search(
+        self,
+        text: str = "",
+        *,
+        picture: bytes | None = None,
+        like: str = "",
+        k: int | None = None,
+        where: Filter | None = None,
+    ) -> SearchResult:
+        """The one ranked list: `k` hits, best first, for words, a picture, or both. Filters are `rag.filters`.
+
+        Args:
+            text: what is looked for, in words.
+            picture: an encoded picture, which is looked at and read.
+            like: the id of a chunk that is a picture, or of a document: more like that.
+            k: how many hits; None: as many as the settings show beside an answer.
+            where: what may be found.
 
         Raises:
-            InvalidQuery: the query is empty.
+            InvalidQuery: there is nothing to look for.
+            UnreadableFile: the picture cannot be decoded.
         """
-        return self._searcher.search(query, k or self.settings.sources, where)
+        read = self._words_in(picture) if picture is not None else ""
+        return self._searcher.search(Query(text, picture, read, like), k or self.settings.sources, where)
 
     def ask(
         self,
         question: str,
         *,
+        picture: bytes | None = None,
         history: Sequence[Message] = (),
         where: Filter | None = None,
         stop: Event | None = None,
     ) -> Iterator[AnswerEvent]:
         """An answer as it comes: Retrieved, then Deltas, then Done. Closing the iterator or `stop` ends it.
 
+        A `picture` that the question is about is looked for as well, shown to a model that sees, and kept.
+
         Raises:
             InvalidQuery: the question is empty.
+            UnreadableFile: the picture cannot be decoded.
         """
         sources = self.settings.sources
+        if picture is not None:
+            self.keep_picture(picture)
+        result = self.search(question, picture=picture, k=HITS_PER_SOURCE * sources, where=where)
         yield from answer(
             question,
-            choose(self.search(question, k=HITS_PER_SOURCE * sources, where=where), sources),
+            choose(result, sources),
             embedder=self._embedder,
             generator=self._generator,
             answer_tokens=self.settings.answer_tokens,
@@ -217,12 +300,59 @@ class Library:
             stop=stop,
         )
 
+    def _words_in(self, picture: bytes) -> str:
+        if not self.settings.ocr:
+            return ""
+        return self._ocr.read(decode(picture, path=ASKED, max_megapixels=self.settings.max_megapixels)).text
+
+    def _shown_to_model(self, chunk: Chunk) -> bytes | None:
+        """A hit's picture, None where it cannot be had any more: its words must do."""
+        try:
+            return self.view(chunk.document_id, chunk.picture) if chunk.picture is not None else None
+        except (DocumentNotFound, UnreadableFile):
+            return None
+
+    # --- its pictures ---
+
+    def preview(self, document: str, number: int) -> bytes:
+        """Picture `number` of a document as WebP, small enough for a card.
+
+        Raises:
+            DocumentNotFound: it is not in the library.
+            UnreadableFile: there is no such picture, or its file is gone or has changed and it was never kept.
+        """
+        return self._gallery.picture(self._catalogue.document(document), number, PREVIEW_SIDE)
+
+    def view(self, document: str, number: int) -> bytes:
+        """Picture `number` of a document as WebP, large enough to fill a screen; raises as `preview` does."""
+        return self._gallery.picture(self._catalogue.document(document), number, VIEW_SIDE)
+
+    def page_view(self, document: str, page: int) -> bytes:
+        """A page of a PDF as WebP, large enough to fill a screen; raises as `preview` does."""
+        return self._gallery.page(self._catalogue.document(document), page)
+
+    def keep_picture(self, data: bytes) -> str:
+        """Keep a picture that is asked with, for as long as a conversation shows it; its digest.
+
+        Raises:
+            UnreadableFile: it cannot be decoded.
+        """
+        self._gallery.forget_asked(self.conversations.pictures())
+        return self._gallery.keep(data)
+
+    def kept_picture(self, digest: str) -> bytes:
+        """A picture that was asked with, as WebP; UnreadableFile where it is not kept any more."""
+        return self._gallery.kept(digest)
+
+    # --- the models and the store ---
+
     def warm(self) -> None:
         """Load the models and open the store now rather than at the first question."""
         self._embedder.load()
         _ = self._store
-        if self._generator is not None:
-            self._generator.load()
+        for model in (self._generator, self._image_embedder):
+            if model is not None:
+                model.load()
 
     def close(self) -> None:
         """Close the databases. The library cannot be used after it."""
@@ -249,17 +379,11 @@ class Library:
 
     @property
     def _searcher(self) -> Searcher:
-        return Searcher(self._embedder, self._store, lambda query: analyse_query(query, self._catalogue.languages()))
+        store = self._store
+        with self._opening:
+            if self._searching is None:
+                self._searching = Searcher(self._embedder, store, self._terms, self._image_embedder)
+            return self._searching
 
-
-def adopted(file: Path, folder: Path) -> Path:
-    """A copy of `file` in `folder`: under its own name, or a numbered one where that name holds something else."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number in count(1):
-        copy = folder / (file.name if number == 1 else f"{file.stem} ({number}){file.suffix}")
-        if not copy.exists():
-            shutil.copy2(file, copy)
-            return copy
-        if cmp(file, copy, shallow=False):
-            return copy
-    raise AssertionError("unreachable: there is always a next number")
+    def _terms(self, query: str) -> str:
+        return analyse_query(query, self._catalogue.languages())

@@ -17,7 +17,8 @@ MAY_IMPORT = {
     "rag.records": set(),
     "rag.errors": set(),
     "rag.text": set(),
-    "rag.pictures": {"rag.errors"},
+    "rag.svg": {"rag.errors"},
+    "rag.pictures": {"rag.errors", "rag.svg"},
     "rag.filters": {"rag.records", "rag.errors"},
     "rag.protocols": {"rag.records", "rag.errors", "rag.filters"},
     "rag.config": {"rag.errors"},
@@ -33,8 +34,14 @@ MAY_IMPORT = {
     "rag.terminal": {"rag.records"},
     "rag.bootstrap": set(),
     "rag.environment": set(),
-    "rag.indexing": SHARED | {"rag.ingest", "rag.store"},
-    "rag.library": SHARED | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer", "rag.indexing"},
+    "rag.adopting": set(),
+    "rag.thumbnails": {"rag.errors"},
+    "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},
+    "rag.looking": SHARED | {"rag.ingest", "rag.store"},
+    "rag.gallery": SHARED | {"rag.ingest", "rag.thumbnails"},
+    "rag.library": SHARED
+    | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
+    | {"rag.adopting", "rag.gallery", "rag.indexing", "rag.looking"},
     "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment"},
     "rag.cli": SHARED
     | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.terminal", "rag.models", "ui"},

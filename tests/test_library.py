@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from rag.adopting import adopted
 from rag.build import open_library
 from rag.config import load_settings
 from rag.embed.hashing import HashingEmbedder
 from rag.errors import DocumentNotFound, InvalidQuery, LibraryBusy, UnreadableFile
 from rag.filters import parse
-from rag.library import Library, adopted
+from rag.library import Library
 from rag.records import Done, Progress, Retrieved
 from rag.store.lock import write_lock
 

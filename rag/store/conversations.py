@@ -64,6 +64,12 @@ class Conversations:
             raise _missing(conversation)
         return replace(_conversation(*row), turns=records)
 
+    def pictures(self) -> set[str]:
+        """The digests of all pictures that were asked with."""
+        with self._database.reading() as db:
+            found = db.execute("SELECT DISTINCT turn ->> '$.answer.picture' FROM turns").fetchall()
+        return {digest for (digest,) in found if digest}
+
     def create(self, title: str) -> Conversation:
         """A new conversation without turns."""
         name, now, shown = uuid.uuid4().hex, _now(), encodable(title)
