@@ -43,14 +43,21 @@ class ClipModel:
     def look(self, pixels: Sequence[Tensor]) -> NDArray[np.float32]:
         """float32[N, dim], unit rows, of N pictures as `preprocess` gives them."""
         batch = torch.stack(list(pixels)).to(self.device, self.dtype)
-        with torch.inference_mode():
+        with self._computing():
             return _unit(self.network.encode_image(batch))
 
     def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """float32[N, dim], unit rows, of N texts."""
         tokens = self.tokenize(texts).to(self.device)
-        with torch.inference_mode():
+        with self._computing():
             return _unit(self.network.encode_text(tokens))
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Without gradients; autocast because some of open_clip's towers (CoCa's) leave parts of theirs in fp32."""
+        half = self.dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device, self.dtype, enabled=half):
+            yield
 
 
 def load_clip(files: ClipFiles, device: str = "cpu", precision: str = "fp32") -> ClipModel:
