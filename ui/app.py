@@ -19,7 +19,10 @@ from ui.desk import Desk
 from ui.guard import Guard, check_host
 from ui.routes import make_routes
 
-_STYLE = '<link rel="stylesheet" href="/ui/style.css"><link rel="icon" href="/ui/icon.svg">'
+_STYLE = (
+    '<link rel="stylesheet" href="/ui/style.css"><link rel="stylesheet" href="/ui/pictures.css">'
+    '<link rel="icon" href="/ui/icon.svg">'
+)
 
 
 def build_app(library: Library) -> FastAPI:

@@ -9,12 +9,14 @@ from typing import Any
 
 import gradio as gr
 
+from ui.asked import Where
 from ui.controls import button, icon_button, search_field
 from ui.desk import Desk
 from ui.events import Events
 from ui.html import Html, tag
 from ui.icons import icon
 from ui.library import render_kinds
+from ui.routes import SCRIPTS
 from ui.search import render_results
 from ui.status import render_header
 from ui.welcome import drop_zone
@@ -22,6 +24,8 @@ from ui.welcome import drop_zone
 _EVENTS = (
     "open",
     "ask",
+    "attach",
+    "detach",
     "stop",
     "sources",
     "find",
@@ -43,17 +47,19 @@ def build_blocks(desk: Desk) -> gr.Blocks:
     with gr.Blocks(title="Commonplace", analytics_enabled=False, fill_width=True, fill_height=True) as page:
         _part("header", render_header())
         status = _part("status")
-        chat = _chat()
+        chat = _chat(desk.library.settings.max_file_mb)
         library = _library()
-        looking, results = _search()
+        searched_with, looking, results = _search()
         with gr.Column(elem_id="place-models", elem_classes="place"):
             models = _part("models")
         bridge = _bridge()
-        conversations, thread, live, sources, jobs_here = chat
+        conversations, thread, live, sources, jobs_here, asked_with = chat
         notice, jobs_there, failures, table = library
         outputs: dict[str, list[gr.HTML]] = {
             "open": [conversations, thread, live, sources],
             "ask": [conversations, thread, live, sources],
+            "attach": [asked_with, searched_with],
+            "detach": [asked_with, searched_with],
             "stop": [],
             "sources": [sources],
             "find": [conversations],
@@ -77,7 +83,7 @@ def _part(name: str, value: Html | str = "") -> gr.HTML:
     return gr.HTML(value, elem_id=name, apply_default_css=False, js_on_load=None)
 
 
-def _chat() -> tuple[gr.HTML, ...]:
+def _chat(limit: int) -> tuple[gr.HTML, ...]:
     with gr.Row(elem_id="place-chat", elem_classes="place"):
         conversations = _part("conversations")
         with gr.Column(elem_id="middle"):
@@ -86,9 +92,10 @@ def _chat() -> tuple[gr.HTML, ...]:
                 live = _part("live")
             with gr.Column(elem_id="writing"):
                 jobs = _part("jobs-here")
-                _part("composer", _composer())
+                asked_with = _part("tile-chat")
+                _part("composer", _composer(limit))
         sources = _part("sources")
-    return conversations, thread, live, sources, jobs
+    return conversations, thread, live, sources, jobs, asked_with
 
 
 def _library() -> tuple[gr.HTML, ...]:
@@ -102,19 +109,20 @@ def _library() -> tuple[gr.HTML, ...]:
     return notice, jobs, failures, table
 
 
-def _search() -> tuple[gr.HTML, gr.HTML]:
+def _search() -> tuple[gr.HTML, ...]:
     with gr.Column(elem_id="place-search", elem_classes="place"):
         _part("search-tools", _search_tools())
-        return _part("looking"), _part("results", render_results(None))
+        return _part("tile-search"), _part("looking"), _part("results", render_results(None))
 
 
 def _bridge() -> gr.HTML:
     names = ", ".join(f"'{name}'" for name in _EVENTS)
+    scripts = "".join(f'<script src="/ui/{name}"></script>' for name in SCRIPTS)
     return gr.HTML(
         "",
         elem_id="bridge",
         apply_default_css=False,
-        head='<script src="/ui/page.js"></script>',
+        head=scripts,
         js_on_load=f"commonplace.connect(trigger, upload, [{names}]);",
     )
 
@@ -133,10 +141,11 @@ def _wire(bridge: gr.HTML, events: Events, outputs: dict[str, list[gr.HTML]]) ->
         )
 
 
-def _composer() -> Html:
+def _composer(limit: int) -> Html:
     return tag(
         "form",
-        icon_button("clip", "Add files", "choose", look="round"),
+        icon_button("clip", "Add files to the library", "choose", look="round"),
+        _picture_button("Ask with a picture", "chat"),
         tag("label", "Ask your library", for_="question", class_="unseen"),
         tag(
             "textarea",
@@ -148,8 +157,16 @@ def _composer() -> Html:
         ),
         icon_button("stop", "Stop", "stop", look="round stop", hint="Stop (Esc)"),
         tag("button", icon("send"), type="submit", class_="round send", aria_label="Ask", title="Ask (Enter)"),
-        class_="composer",
+        tag("span", "Drop here to ask with this picture", class_="drop-ask", aria_hidden="true"),
+        class_="composer asks",
+        data_where="chat",
+        data_limit=limit,
     )
+
+
+def _picture_button(label: str, where: Where) -> Html:
+    hint = f"{label}: choose, paste or drop one here"
+    return icon_button("image", label, "choose-picture", look="round", hint=hint, where=where)
 
 
 def _library_tools() -> Html:
@@ -169,8 +186,11 @@ def _search_tools() -> Html:
         tag(
             "form",
             search_field("search", "Search your library", "Words, names, or a whole sentence", "find large"),
+            _picture_button("Search with a picture", "search"),
             tag("button", icon("search"), tag("span", "Search"), type="submit", class_="primary"),
-            class_="search-form",
+            tag("span", "Drop here to search with this picture", class_="drop-ask", aria_hidden="true"),
+            class_="search-form asks",
+            data_where="search",
         ),
         render_kinds("search"),
     )

@@ -5,16 +5,19 @@ from collections.abc import Sequence
 from rag.records import Answer, Conversation, Status, Turn
 from ui.controls import button, icon_button, problem, search_field
 from ui.html import Html, join, tag
+from ui.links import asked_address, is_digest
 from ui.render import render_answer, render_words
 from ui.runs import Run
 from ui.words import count, day, found_in, model_name, short_model
 
 _TITLE = 60
+_WORDLESS = "A picture"  # what a question is called that is a picture alone
+_ASKED_HEIGHT = 160  # pixels
 
 
-def title_from(question: str) -> str:
+def title_from(question: str, picture: str = "") -> str:
     """The beginning of a question as the name of its conversation, cut at a word."""
-    line = " ".join(question.split())
+    line = " ".join(question.split()) or (_WORDLESS if picture else "")
     if len(line) <= _TITLE:
         return line or "Untitled"
     return line[:_TITLE].rsplit(" ", 1)[0].rstrip(",;:") + "…"
@@ -70,10 +73,11 @@ def render_run(run: Run) -> Html:
     body = _failure(run) if run.error else join([render_answer(run.text, passages), _waiting(run)])
     return tag(
         "article",
-        tag("h3", run.question, class_="question"),
+        _question(run.question, run.picture),
         tag("div", body, class_="answer", aria_busy="true" if run.live else "false"),
         class_="turn live" if run.live else "turn failed",
         data_question=run.question,
+        data_picture=run.picture or None,
         data_state=run.state,
     )
 
@@ -84,14 +88,25 @@ def _turn(number: int, turn: Turn, status: Status) -> Html:
     print_line = tag("p", small_print(answer, status), class_="small-print")
     return tag(
         "article",
-        tag("h3", turn.question, class_="question"),
+        _question(turn.question, answer.picture),
         tag("div", render_answer(answer.text, passages), class_="answer calm" if answer.abstained else "answer"),
         _stopped(answer),
         tag("div", print_line, _actions(number, answer), class_="turn-foot"),
         class_="turn",
         data_turn=number,
         data_question=turn.question,
+        data_picture=answer.picture or None,
     )
+
+
+def _question(words: str, picture: str) -> Html:
+    """The words of a question, and the picture that it was asked with."""
+    title = tag("h3", words or _WORDLESS, class_="question" if words else "question unseen", dir="auto")
+    if not is_digest(picture):
+        return title
+    address = asked_address(picture)
+    shown = tag("img", src=address, alt="The picture that was asked with", height=_ASKED_HEIGHT, decoding="async")
+    return tag("header", tag("div", shown, class_="asked"), title)
 
 
 def _stopped(answer: Answer) -> Html | None:
@@ -122,7 +137,7 @@ def _waiting(run: Run) -> Html:
 
 
 def _failure(run: Run) -> Html:
-    again = button("Try again", "again", drawing="retry", text=run.question)
+    again = button("Try again", "again", drawing="retry", text=run.question, picture=run.picture or None)
     return join([render_words(run.text), problem(run.error or "", again)])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rag.errors import RagError
 from rag.library import Library
 from rag.records import Conversation
+from ui.asked import AskedPictures
 from ui.chat import title_from
 from ui.jobs import Job, Jobs
 from ui.pulse import Pulse
@@ -26,6 +27,7 @@ class Desk:
         self.pulse = Pulse()
         self.jobs = Jobs(library, self.pulse)
         self.runs = Runs(library, library.conversations, self.pulse)
+        self.pictures = AskedPictures(library, uploads)
         self.warmth = Warmth()
         self._warming = threading.Lock()
         self._warm_begun = False
@@ -43,10 +45,17 @@ class Desk:
             try:
                 self.library.warm()
                 self.warmth = Warmth(loading=False)
+                self._look()
             except RagError as error:
                 self.warmth = Warmth(loading=False, error=str(error))
             except Exception as error:  # noqa: BLE001  the page must say it: nobody reads the terminal
                 self.warmth = Warmth(loading=False, error=f"unexpected {type(error).__name__}: {error}")
+
+    def _look(self) -> None:
+        """Go on with the pictures that nobody has looked at, e.g. because the image embedder came after them."""
+        status = self.library.status()
+        if status.unseen and any(model.role == "image embedder" for model in status.models):
+            self.jobs.look()
 
     def close(self) -> None:
         """Let what is being indexed and written come to an orderly end, before the library is closed."""
@@ -62,10 +71,15 @@ class Desk:
         except RagError:
             return None
 
-    def ask(self, name: str, question: str) -> Run:
-        """Begin an answer in that conversation, or in a new one named after the question."""
-        conversation = self.conversation(name) or self.library.conversations.create(title_from(question))
-        return self.runs.start(conversation, question)
+    def ask(self, name: str, question: str, picture: str = "") -> Run:
+        """Begin an answer in that conversation, or in a new one named after the question.
+
+        Raises:
+            RagError: the picture of that digest is not there any more.
+        """
+        asked = self.pictures.get(picture)
+        conversation = self.conversation(name) or self.library.conversations.create(title_from(question, picture))
+        return self.runs.start(conversation, question, asked)
 
     def adopt(self, files: Sequence[str]) -> Job | None:
         """Queue files that the browser uploaded here; a path from anywhere else is not taken."""

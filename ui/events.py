@@ -4,32 +4,36 @@ A page sends names and words only; everything it names (a conversation, a docume
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, cast, get_args
 
 import gradio as gr
 
 from rag.errors import RagError
-from rag.filters import In
 from rag.records import Kind
+from ui.asked import Where, render_alike, render_asked, render_refused
 from ui.chat import render_conversations, render_run, render_thread
 from ui.controls import problem
 from ui.desk import Desk
+from ui.figures import name_of
 from ui.html import Html, tag
 from ui.library import render_failures, render_jobs, render_table, sort_documents
+from ui.links import is_chunk_id
 from ui.machine import machine_facts
-from ui.search import render_results
+from ui.search import render_results, where_kinds
 from ui.sources import render_sources
-from ui.status import render_models, status_line
+from ui.status import render_models, render_off, status_line
 from ui.welcome import render_welcome
 
 _FRAME = 0.08  # seconds between two pictures of an answer in the making
 _SEARCHED = 20
+_PICTURES = 60  # of a search for pictures only, which a gallery shows
 _ALL = 1_000_000
 
 _NOTHING_NEW = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
 Chat = tuple[Any, Any, Any, Any]  # conversations, thread, live, sources
+Tiles = tuple[Any, Any]  # beside the question, beside the search field
 Around = tuple[Any, Any, Any, Any]  # status, jobs beside the chat, jobs in the library, models
 
 
@@ -48,12 +52,43 @@ class Events:
 
     def ask(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """Begin an answer and show it as it comes."""
-        question = _word(event, "question").strip()
-        if not question:
+        question, picture = _word(event, "question").strip(), _word(event, "picture")
+        if not question and not picture:
             yield _NOTHING_NEW
             return
-        run = self._desk.ask(_word(event, "conversation"), question)
+        try:
+            run = self._desk.ask(_word(event, "conversation"), question, picture)
+        except RagError as error:  # of the picture: what goes wrong later is told by the run
+            yield gr.skip(), gr.skip(), problem(str(error)), gr.skip()
+            return
         yield from self._follow(run.conversation, event, request)
+
+    def attach(self, event: gr.EventData, request: gr.Request) -> Iterator[Tiles]:
+        """Take a picture to ask or to search with, and show it beside the words; or say why it cannot be."""
+        where = _where(event)
+        is_latest = self._latest(f"tile-{where}", event, request)
+        yield _tiles(where, tag("p", "Looking at the picture…", class_="waiting late", role="status"))
+        tile = self._tile(event, where)
+        yield _tiles(where, tile) if is_latest() else (gr.skip(), gr.skip())
+
+    def detach(self, event: gr.EventData, request: gr.Request) -> Tiles:
+        """Leave the picture out."""
+        where = _where(event)
+        self._latest(f"tile-{where}", event, request)
+        return _tiles(where, Html(""))
+
+    def _tile(self, event: gr.EventData, where: Where) -> Html:
+        document, number, chunk = _word(event, "document"), _number(event, "number"), _word(event, "like")
+        try:
+            if not chunk:
+                return render_asked(self._desk.pictures.take(_word(event, "file")), where)
+            found = self._desk.library.document(document)
+            picture = next((p for p in found.pictures if p.number == number), None)
+            if picture is None or not is_chunk_id(chunk):
+                return render_refused("That picture is not in the library any more", where)
+            return render_alike(document, number, name_of(found, picture), chunk)
+        except RagError as error:
+            return render_refused(str(error), where)
 
     def stop(self, event: gr.EventData) -> None:
         self._desk.runs.stop(_word(event, "conversation"))
@@ -175,23 +210,33 @@ class Events:
         """The ranked list for what stands in the field, and a word that it is coming."""
         is_latest = self._latest("search", event, request)
         yield tag("p", "Looking through your library…", class_="waiting late", role="status"), gr.skip()
-        found = self._found(_word(event, "text").strip(), _kinds(event))
+        found = self._found(event)
         yield (Html(""), found) if is_latest() else (gr.skip(), gr.skip())
 
-    def _found(self, words: str, kinds: Sequence[Kind]) -> Html:
-        if not words:
-            return render_results(None)
-        where = In("kind", tuple(kinds)) if kinds else None
+    def _found(self, event: gr.EventData) -> Html:
+        words, like, kinds = _word(event, "text").strip(), _word(event, "like"), _kinds(event)
+        library = self._desk.library
+        off = render_off(library.status())
         try:
-            return render_results(self._desk.library.search(words, k=_SEARCHED, where=where))
+            asked = self._desk.pictures.get(_word(event, "picture"))
+            if not (words or like or asked):
+                return render_results(None, off)
+            result = library.search(
+                words,
+                picture=asked.data if asked else None,
+                like=like,
+                k=_PICTURES if kinds == ("image",) else _SEARCHED,
+                where=where_kinds(kinds),
+            )
         except RagError as error:
             return problem(str(error))
+        return render_results(result, off if asked or like or "image" in kinds else None)
 
     def refresh(self, _: gr.EventData) -> Around:
         """The status line, the jobs and the models, after something changed."""
         desk = self._desk
         status = desk.library.status()
-        line = tag("p", status_line(status, desk.warmth), class_="status", role="status")
+        line = tag("p", status_line(status, desk.warmth, desk.jobs.looking()), class_="status", role="status")
         return line, *self._jobs(), render_models(status, desk.warmth, machine_facts())
 
     def _latest(self, name: str, event: gr.EventData, request: gr.Request) -> Callable[[], bool]:
@@ -217,6 +262,14 @@ def _word(event: gr.EventData, name: str) -> str:
 def _number(event: gr.EventData, name: str) -> int:
     value = _value(event, name)
     return value if isinstance(value, int) else -1
+
+
+def _where(event: gr.EventData) -> Where:
+    return "search" if _word(event, "where") == "search" else "chat"
+
+
+def _tiles(where: Where, tile: Html) -> Tiles:
+    return (tile, gr.skip()) if where == "chat" else (gr.skip(), tile)
 
 
 def _kinds(event: gr.EventData) -> tuple[Kind, ...]:

@@ -32,7 +32,18 @@ _EXACT = frozenset(
         "/gradio_api/upload",
     }
 )
-_UNDER = ("/assets/", "/gradio_api/heartbeat/", "/original/", "/source/", "/static/", "/ui/")
+_UNDER = (
+    "/asked/",
+    "/assets/",
+    "/gradio_api/heartbeat/",
+    "/original/",
+    "/page/",
+    "/preview/",
+    "/source/",
+    "/static/",
+    "/ui/",
+    "/view/",
+)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -9,6 +9,7 @@ _STROKES = {
     "web": "M12 3a9 9 0 1 0 0 18a9 9 0 1 0 0-18M3.5 9h17M3.5 15h17M12 3c-5 5-5 13 0 18M12 3c5 5 5 13 0 18",
     "pdf": "M6 3h9l4 4v14H6zM15 3v4h4M9 17v-5h1.6a1.5 1.5 0 0 1 0 3H9M14 12v5M14 12h2.5M14 14.5h2",
     "mail": "M3 6h18v13H3zM3 7l9 7l9-7",
+    "image": "M4 5h16v14H4zM4 16l5-5l4 4l3-3l4 4M15 9.5h.5",
     "chat": "M4 5h16v11H9l-5 4z",
     "library": "M5 4v16M9 4v16M13 4v16M17 5l3 14.5",
     "search": "M10.5 4a6.5 6.5 0 1 0 0 13a6.5 6.5 0 1 0 0-13M15.5 15.5L21 21",
@@ -27,9 +28,20 @@ _STROKES = {
     "warning": "M12 4l9 16H3zM12 10v4.5M12 17v.5",
     "tray": "M4 14v6h16v-6M12 3v11M7.5 9.5L12 14l4.5-4.5",
     "check": "M5 12.5l4.5 4.5L19 7.5",
+    "gallery": "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
+    "alike": "M3 6h12v12H3zM7 3h14v13",
+    "back": "M14 5l-7 7l7 7",
+    "forth": "M10 5l7 7l-7 7",
 }
 
-KIND_NAMES: dict[Kind, str] = {"note": "Note", "text": "Text", "web": "Web page", "pdf": "PDF", "mail": "Mail"}
+KIND_NAMES: dict[Kind, str] = {
+    "note": "Note",
+    "text": "Text",
+    "web": "Web page",
+    "pdf": "PDF",
+    "mail": "Mail",
+    "image": "Picture",
+}
 
 
 def icon(name: str) -> Html:

@@ -16,11 +16,12 @@ from rag.records import AddReport, Progress
 from ui.pulse import Pulse
 
 State = Literal["waiting", "running", "done", "stopped", "failed"]
+Work = Literal["adopt", "add", "look"]
 _KEPT = 8  # finished jobs that stay listed
 
 
 class Indexer(Protocol):
-    """The two calls of the library that a job makes."""
+    """The calls of the library that a job makes."""
 
     def add(
         self,
@@ -39,17 +40,25 @@ class Indexer(Protocol):
         stop: threading.Event | None = None,
     ) -> AddReport: ...
 
+    def look(
+        self,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> int: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One request to index files, as the screen shows it."""
+    """One request to index files or to look at pictures, as the screen shows it."""
 
     number: int
     paths: tuple[str, ...]
-    adopts: bool  # copied into the library first, because the browser handed over a copy
+    work: Work  # "adopt": copied into the library first, because the browser handed over a copy
     state: State = "waiting"
     progress: Progress | None = None
     report: AddReport | None = None
+    looked: int | None = None  # pictures, in the end
     error: str | None = None
     stop: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
@@ -59,7 +68,10 @@ class Job:
 
 
 class Jobs:
-    """The queue. Every change touches the pulse."""
+    """The queue. Every change touches the pulse.
+
+    Looking at pictures may take hours and makes way for files: it is stopped when some are added and goes on after.
+    """
 
     def __init__(self, library: Indexer, pulse: Pulse) -> None:
         self._library = library
@@ -68,6 +80,7 @@ class Jobs:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._queue: Queue[int | None] = Queue()
+        self._made_way = False  # looking was stopped by us, not by the person
         self._worker = threading.Thread(target=self._work, name="indexing", daemon=True)
         self._worker.start()
 
@@ -78,11 +91,20 @@ class Jobs:
 
     def adopt(self, files: Sequence[str]) -> Job:
         """Queue files that the browser handed over."""
-        return self._put(Job(next(self._numbers), tuple(files), adopts=True))
+        return self._put(Job(next(self._numbers), tuple(files), "adopt"))
 
     def add(self, paths: Sequence[str]) -> Job:
         """Queue files where they are, e.g. one that failed before."""
-        return self._put(Job(next(self._numbers), tuple(paths), adopts=False))
+        return self._put(Job(next(self._numbers), tuple(paths), "add"))
+
+    def look(self) -> Job:
+        """Queue the pictures that the image embedder has yet to look at."""
+        return self._put(Job(next(self._numbers), (), "look"))
+
+    def looking(self) -> Progress | None:
+        """How far the looking at pictures has come, None where none is going on."""
+        running = (job.progress for job in self.all() if job.state == "running")
+        return next((progress for progress in running if progress is not None and progress.stage == "look"), None)
 
     def stop(self, number: int) -> None:
         """Stop a job at the next file; what is indexed stays."""
@@ -107,9 +129,17 @@ class Jobs:
         self._worker.join(seconds)
 
     def _put(self, job: Job) -> Job:
+        if job.work != "look":
+            self._make_way()
         self._set(job)
         self._queue.put(job.number)
         return job
+
+    def _make_way(self) -> None:
+        for job in self.all():
+            if job.work == "look" and job.live and not job.stop.is_set():
+                self._made_way = True
+                job.stop.set()
 
     def _set(self, job: Job) -> None:
         with self._lock:
@@ -123,6 +153,9 @@ class Jobs:
         while (number := self._queue.get()) is not None:
             with self._pulse:
                 self._run(self._jobs[number])
+            if self._made_way and self._queue.empty():
+                self._made_way = False
+                self.look()
 
     def _run(self, job: Job) -> None:
         if job.stop.is_set():
@@ -137,9 +170,12 @@ class Jobs:
             self._set(job)
 
         try:
-            call = self._library.adopt if job.adopts else self._library.add
-            report = call(job.paths, on_progress=show, stop=job.stop)
-            self._set(replace(job, state="stopped" if job.stop.is_set() else "done", report=report))
+            if job.work == "look":
+                job = replace(job, looked=self._library.look(on_progress=show, stop=job.stop))
+            else:
+                call = self._library.adopt if job.work == "adopt" else self._library.add
+                job = replace(job, report=call(job.paths, on_progress=show, stop=job.stop))
+            self._set(replace(job, state="stopped" if job.stop.is_set() else "done"))
         except RagError as error:
             self._set(replace(job, state="failed", error=str(error)))
         except Exception as error:  # noqa: BLE001  a defect in one job must not end the queue, and must be seen

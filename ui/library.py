@@ -3,16 +3,17 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rag.records import AddReport, DocumentInfo, Failure, Kind
+from rag.records import AddReport, DocumentInfo, Failure, Kind, Progress
 from rag.text import duration
 from ui.controls import button, icon_button
 from ui.html import Html, tag
 from ui.icons import KIND_NAMES, icon, kind_icon
 from ui.jobs import Job
-from ui.links import document_address
+from ui.links import document_address, picture_address, preview_address
 from ui.words import count, day, file_name, folder, sentence
 
 _ROWS = 200  # drawn at once; the filter reaches all
+_THUMB = 40  # pixels of a side
 _COLUMNS: tuple[tuple[str, str, Callable[[DocumentInfo], Any]], ...] = (
     ("title", "Title", lambda info: info.title.casefold()),
     ("folder", "Folder", lambda info: folder(info.path).casefold()),
@@ -62,17 +63,33 @@ def _head(column: str, down: bool) -> Html:
 
 def _row(info: DocumentInfo) -> Html:
     pick = tag("input", type="checkbox", data_pick=info.id, aria_label=f"Select {info.title}")
-    title = tag("a", info.title, href=document_address(info.id), data_open=True, class_="title")
+    address = picture_address(info.id, 1) if _is_picture(info) else document_address(info.id)
+    title = tag("a", info.title, href=address, data_open=True, class_="title", dir="auto")
     name = None if file_name(info.path) == info.title else tag("span", file_name(info.path), class_="file")
     return tag(
         "tr",
         tag("td", pick, class_="pick"),
-        tag("td", tag("div", kind_icon(info.kind), tag("span", title, name, class_="names"), class_="titled")),
+        tag("td", tag("div", _drawing(info, address), tag("span", title, name, class_="names"), class_="titled")),
         tag("td", folder(info.path), class_="col-folder", title=info.path),
         tag("td", info.pages or "", class_="number col-pages"),
         tag("td", info.chunks, class_="number col-chunks"),
         tag("td", day(info.date), class_="col-date"),
         tag("td", _state(info), class_="col-state"),
+    )
+
+
+def _is_picture(info: DocumentInfo) -> bool:
+    return info.kind == "image" and info.pages <= 1
+
+
+def _drawing(info: DocumentInfo, address: str) -> Html:
+    """The icon of a kind; of a picture, the picture itself. The title beside it is the link that is heard of."""
+    if info.kind != "image":
+        return kind_icon(info.kind)
+    source = preview_address(info.id, 1, info.sha256)
+    shown = tag("img", src=source, alt="", width=_THUMB, height=_THUMB, loading="lazy", decoding="async")
+    return tag(
+        "a", shown, href=address, class_="thumb", data_open=True, data_view=True, tabindex=-1, aria_hidden="true"
     )
 
 
@@ -92,7 +109,7 @@ def _kind_chip(kind: Kind, field: str) -> Html:
     return tag(
         "button",
         icon(kind),
-        tag("span", KIND_NAMES[kind]),
+        tag("span", "Pictures" if kind == "image" else KIND_NAMES[kind]),
         type="button",
         class_="kind-chip",
         aria_pressed="false",
@@ -128,6 +145,8 @@ def _job(job: Job) -> Html:
 
 def job_line(job: Job) -> str:
     """One sentence on where a job stands."""
+    if job.work == "look" and not job.error:
+        return _looking_line(job)
     files = file_name(job.paths[0]) if len(job.paths) == 1 else count(len(job.paths), "file")
     if job.error:
         return sentence(job.error)
@@ -142,12 +161,41 @@ def job_line(job: Job) -> str:
     progress = job.progress
     if progress is None or not progress.total:
         return f"Reading {files}"
+    if progress.stage == "look":
+        return _looking_pace(progress)
     parts = [f"Reading {file_name(progress.path)}", f"{progress.done:,} of {count(progress.total, 'file')}"]
+    return " · ".join([*parts, *_pace(progress, "files")])
+
+
+def _pace(progress: Progress, things: str) -> list[str]:
+    parts = []
     if progress.seconds >= 1 and progress.done:
-        parts.append(f"{progress.done / progress.seconds:.1f} files/s")
+        parts.append(f"{progress.done / progress.seconds:.1f} {things}/s")
     if progress.seconds_left is not None:
         parts.append(f"{duration(progress.seconds_left)} left")
-    return " · ".join(parts)
+    return parts
+
+
+def looking_words(progress: Progress) -> str:
+    """`looking at pictures 40 of 200`."""
+    return f"looking at pictures {progress.done:,} of {progress.total:,}"
+
+
+def _looking_line(job: Job) -> str:
+    if job.looked is not None:
+        seen = f"looked at {count(job.looked, 'picture')}"
+        return f"Stopped: {seen}; the others follow with the next start" if job.state == "stopped" else sentence(seen)
+    if job.state == "stopped":
+        return "Stopped before the first picture was looked at"
+    if job.stop.is_set():
+        return "Stopping after the pictures in hand"
+    if job.progress is None or not job.progress.total:
+        return "Pictures wait to be looked at" if job.state == "waiting" else "Looking at pictures"
+    return _looking_pace(job.progress)
+
+
+def _looking_pace(progress: Progress) -> str:
+    return " · ".join([sentence(looking_words(progress)).rstrip("."), *_pace(progress, "pictures")])
 
 
 def _result(report: AddReport, *, stopped: bool) -> str:
@@ -170,7 +218,7 @@ def _details(job: Job) -> Html | None:
             "progress",
             max=progress.total if progress and known else None,
             value=progress.done if progress and known else None,
-            aria_label="Indexing",
+            aria_label="Looking at pictures" if job.work == "look" else "Indexing",
         )
     report = job.report
     if report is None:

@@ -3,13 +3,24 @@
 import re
 from urllib.parse import urlencode
 
-from rag.records import Passage
+from rag.records import Chunk, Passage
 
 _ID = re.compile(r"[0-9a-f]{32}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CHUNK = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_VERSION = 16  # digits of a digest in an address: whoever sees other ones fetches the picture again
 
 
 def is_document_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None
+
+
+def is_chunk_id(text: str) -> bool:
+    return _CHUNK.fullmatch(text) is not None
 
 
 def document_address(document: str, start: int | None = None, end: int | None = None) -> str:
@@ -19,16 +30,77 @@ def document_address(document: str, start: int | None = None, end: int | None = 
     return f"/source/{_checked(document)}?{urlencode({'start': start, 'end': end})}#passage"
 
 
-def original_address(document: str, page: int | None = None) -> str:
-    """The file itself, at `page` where the browser's own viewer understands that."""
-    return f"/original/{_checked(document)}" + (f"#page={page}" if page is not None else "")
+def picture_address(
+    document: str, number: int, start: int | None = None, end: int | None = None, *, chunk: str = ""
+) -> str:
+    """The page of one picture of a document, with the words `[start:end]` marked where they stand in it.
+
+    `chunk` is the id of the picture's chunk where it is known: from there one can go on to others like it.
+    """
+    asked = {"picture": number, "start": start, "end": end, "chunk": chunk or None}
+    return f"/source/{_checked(document)}?{urlencode({key: v for key, v in asked.items() if v is not None})}"
+
+
+def place_address(document: str, number: int, near: int) -> str:
+    """The page of a document where it shows picture `number`, which stands near character `near` of its text."""
+    return f"/source/{_checked(document)}?{urlencode({'start': near, 'end': near})}#picture-{int(number)}"
+
+
+def chunk_address(chunk: Chunk, start: int | None = None, end: int | None = None) -> str:
+    """Where a chunk is read or looked at, marked at `[start:end]` of its document, else at the whole of it."""
+    start, end = (chunk.start, chunk.end) if start is None or end is None else (start, end)
+    if chunk.picture is None:
+        return document_address(chunk.document_id, start, end)
+    known = chunk.id if chunk.modality == "image" else ""
+    return picture_address(chunk.document_id, chunk.picture, start, end, chunk=known)
 
 
 def source_address(passage: Passage) -> str:
     """Where a passage is read: at its best evidence if there is any, else at its beginning."""
     best = max(passage.evidence, key=lambda evidence: evidence.score, default=None)
     start, end = (best.start, best.end) if best else (passage.start, passage.end)
-    return document_address(passage.hit.chunk.document_id, start, end)
+    return chunk_address(passage.hit.chunk, start, end)
+
+
+def alike_address(chunk: str, document: str, number: int) -> str:
+    """The Search page with more like a picture."""
+    if not is_chunk_id(chunk):
+        raise ValueError(f"{chunk!r} is not the id of a chunk")
+    return f"/#search/like/{chunk}/{_checked(document)}/{int(number)}"
+
+
+def original_address(document: str, page: int | None = None) -> str:
+    """The file itself, at `page` where the browser's own viewer understands that."""
+    return f"/original/{_checked(document)}" + (f"#page={page}" if page is not None else "")
+
+
+# --- pictures as files -------------------------------------------------------------------------------------------
+
+
+def preview_address(document: str, number: int, digest: str = "") -> str:
+    """A picture of a document, small. With its digest the browser may keep it for good."""
+    return f"/preview/{_checked(document)}/{int(number)}{_version(digest)}"
+
+
+def view_address(document: str, number: int, digest: str = "") -> str:
+    """A picture of a document, as large as the screen shows it."""
+    return f"/view/{_checked(document)}/{int(number)}{_version(digest)}"
+
+
+def page_address(document: str, page: int, digest: str = "") -> str:
+    """A page of a document, drawn."""
+    return f"/page/{_checked(document)}/{int(page)}{_version(digest)}"
+
+
+def asked_address(digest: str) -> str:
+    """A picture that was asked with."""
+    if not is_digest(digest):
+        raise ValueError(f"{digest!r} is not the digest of a picture")
+    return f"/asked/{digest}"
+
+
+def _version(digest: str) -> str:
+    return f"?v={digest[:_VERSION]}" if is_digest(digest) else ""
 
 
 def _checked(document: str) -> str:

@@ -1,8 +1,10 @@
-// What the page does by itself: places, keys, drops, dialogs. Every word it shows from the library comes from the
-// server as escaped HTML; here text is only ever set as text.
+// What the page does by itself: places, keys, what is asked and what is looked for. Every word it shows from the library
+// comes from the server as escaped HTML; here text is only ever set as text. dialogs.js and files.js come before it.
 "use strict";
 
 (() => {
+  const { announce, inquire, openSource, closeSource, connectFiles, choosePicture, chooseFiles, isReceiving } =
+    window.commonplace;
   const SLACK = 96; // pixels from the end of a conversation that still count as being at its end
   const state = {
     conversation: "",
@@ -15,9 +17,9 @@
     pulse: -1,
     attached: true, // the reader follows the end of the conversation
     beginning: false, // a first question is on its way
+    attaching: false, // so is a picture to ask with
   };
   let send = () => {};
-  let upload = null;
 
   const $ = (selector, root = document) => root.querySelector(selector);
   const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -28,12 +30,17 @@
     const known = new Set(names);
     let order = 0; // requests may overtake one another on their way
     send = (name, data = {}) => known.has(name) && trigger(name, { ...data, order: (order += 1) });
-    upload = uploader;
+    connectFiles(attachOrAdopt, uploader, () => beatIn(250));
     window.addEventListener("hashchange", route);
     watch();
     route();
     beat();
     document.body.dataset.ready = "true";
+  }
+
+  function attachOrAdopt(name, data) {
+    if (name === "attach") state.attaching = true;
+    send(name, data);
   }
 
   // The server counts changes; whoever sees a new count asks for the parts that may have changed.
@@ -71,13 +78,17 @@
     const { text, column, down, all } = state.library;
     send("table", { text, column, down, all, kinds: kindsOf(state.library) });
   };
-  const loadResults = () => send("search", { text: state.search.text, kinds: kindsOf(state.search) });
+  const loadResults = () => {
+    const { picture, like } = tile("search");
+    send("search", { text: state.search.text, kinds: kindsOf(state.search), picture, like });
+  };
   const loadList = () => send("find", { find: state.find, conversation: state.conversation });
 
   // --- places ----------------------------------------------------------------------------------------------------
 
   function route() {
-    const [place, conversation] = location.hash.slice(1).split("/");
+    const [place, conversation, ...more] = location.hash.slice(1).split("/");
+    closeSource();
     state.place = ["chat", "library", "search", "models"].includes(place) ? place : "chat";
     document.body.dataset.place = state.place;
     document.body.classList.remove("list-open");
@@ -92,12 +103,29 @@
       send("open", { conversation: state.conversation, find: state.find });
     }
     if (state.place === "library") loadTable();
-    if (state.place === "search") $("[data-field=search]")?.focus();
+    if (state.place === "search") {
+      if (conversation === "like") moreLike(...more);
+      else if (tile("search").like) send("detach", { where: "search" });
+      if (!narrow()) $("[data-field=search]")?.focus();
+    }
   }
 
   function go(hash) {
     if (location.hash === hash) route();
     else location.hash = hash;
+  }
+
+  // "#search/like/<chunk>/<document>/<number>": the pictures of the library that are like that one.
+  function moreLike(like, document, number) {
+    state.search.text = "";
+    $("[data-field=search]").value = "";
+    send("attach", { where: "search", like, document, number: Number(number) });
+  }
+
+  // The picture that a question or a search goes with, as its tile names it.
+  function tile(where) {
+    const { picture = "", like = "" } = $(`#tile-${where} .tile`)?.dataset || {};
+    return { picture, like };
   }
 
   // --- after the server has redrawn something ----------------------------------------------------------------------
@@ -108,6 +136,7 @@
       due = 0;
       onThread();
       onTable();
+      onTile();
       for (const job of $$("#jobs-here .job")) job.hidden = state.done.has(job.dataset.job);
     };
     const soon = () => (due ||= setTimeout(redrawn, 16));
@@ -149,6 +178,18 @@
     if (state.place === "chat") follow();
   }
 
+  // What is looked for has changed when another picture stands beside the field.
+  let searchedWith = "";
+  function onTile() {
+    if ($(`#tile-${state.place} .tile, #tile-${state.place} .refused`)) state.attaching = false;
+    $(".gallery-toggle")?.setAttribute("aria-pressed", String(document.body.classList.contains("gallery")));
+    const { picture, like } = tile("search");
+    if (picture + like === searchedWith) return;
+    searchedWith = picture + like;
+    if (!like && location.hash.startsWith("#search/like/")) history.replaceState(null, "", "#search");
+    loadResults();
+  }
+
   function onTable() {
     const ids = $$("#table [data-pick]");
     for (const box of ids) if (box.dataset.pick !== "all") box.checked = state.picked.has(box.dataset.pick);
@@ -168,16 +209,20 @@
 
   // --- asking ----------------------------------------------------------------------------------------------------
 
-  function ask(question) {
-    if (!question.trim() || document.body.classList.contains("busy")) return;
+  function ask(question, picture = "") {
+    if (isReceiving() || state.attaching) return announce("The picture is still on its way.");
+    if (!(question.trim() || picture) || document.body.classList.contains("busy")) return;
     state.attached = true;
     for (const job of $$("#jobs-here .job-done, #jobs-here .job-stopped")) state.done.add(job.dataset.job);
     const field = $("#question");
     field.value = "";
     grow(field);
     state.beginning = !state.conversation; // the server names the new conversation
-    send("ask", { conversation: state.conversation, question, find: state.find });
+    send("ask", { conversation: state.conversation, question, picture, find: state.find });
+    if (picture && picture === tile("chat").picture) send("detach", { where: "chat" });
   }
+
+  const askWhatIsWritten = () => ask($("#question").value, tile("chat").picture);
 
   function grow(field) {
     field.style.height = "auto";
@@ -189,112 +234,12 @@
     return turns.length ? turns[turns.length - 1].dataset.question : "";
   }
 
-  // --- files -----------------------------------------------------------------------------------------------------
-
-  const chooser = document.createElement("input");
-  chooser.type = "file";
-  chooser.multiple = true;
-  chooser.hidden = true;
-  chooser.setAttribute("aria-label", "Files to add");
-  chooser.addEventListener("change", () => {
-    take([...chooser.files]);
-    chooser.value = "";
-  });
-
-  async function take(files) {
-    if (!files.length || !upload) return;
-    announce(`Receiving ${files.length === 1 ? files[0].name : `${files.length} files`}…`);
-    const paths = [];
-    for (const file of files) {
-      try {
-        paths.push((await upload(file)).path);
-      } catch (error) {
-        announce(`${file.name} could not be received: it may be larger than the limit in the settings.`, true);
-      }
-    }
-    if (paths.length) send("adopt", { files: paths });
-    beatIn(250);
-    if (paths.length === files.length) announce("");
-  }
-
-  const hasFiles = (event) => [...(event.dataTransfer?.types || [])].includes("Files");
-
-  // --- saying something ------------------------------------------------------------------------------------------
-
-  const notice = document.createElement("div");
-  notice.id = "announcer";
-  notice.setAttribute("role", "status");
-  notice.setAttribute("aria-live", "polite");
-  let fading = 0;
-
-  function announce(words, stays = false) {
-    notice.textContent = words;
-    notice.hidden = !words;
-    clearTimeout(fading);
-    if (words && !stays) fading = setTimeout(() => announce(""), 6000);
-  }
-
-  // A small question in a dialog: `field` null asks yes or no, else for a line of text. Gives null when refused.
-  function inquire(title, words, confirm, field = null) {
-    const dialog = document.createElement("dialog");
-    dialog.className = "inquiry";
-    const form = document.createElement("form");
-    form.method = "dialog";
-    const heading = document.createElement("h2");
-    heading.textContent = title;
-    heading.id = "inquiry-title";
-    dialog.setAttribute("aria-labelledby", heading.id);
-    form.append(heading);
-    if (words) form.append(Object.assign(document.createElement("p"), { textContent: words }));
-    const input = document.createElement("input");
-    if (field !== null) {
-      Object.assign(input, { type: "text", value: field, maxLength: 200 });
-      input.setAttribute("aria-labelledby", heading.id);
-      form.append(input);
-    }
-    const buttons = Object.assign(document.createElement("div"), { className: "buttons" });
-    const cancel = Object.assign(document.createElement("button"), { type: "button", textContent: "Cancel", className: "plain" });
-    const accept = Object.assign(document.createElement("button"), { type: "submit", value: "yes", textContent: confirm });
-    accept.className = field === null ? "primary danger" : "primary";
-    buttons.append(cancel, accept);
-    form.append(buttons);
-    dialog.append(form);
-    document.body.append(dialog);
-    cancel.addEventListener("click", () => dialog.close("no"));
-    return new Promise((resolve) => {
-      dialog.addEventListener("close", () => {
-        dialog.remove();
-        resolve(dialog.returnValue === "yes" ? input.value || true : null);
-      });
-      dialog.showModal();
-      (field === null ? cancel : input).focus();
-      if (field !== null) input.select();
-    });
-  }
-
   // --- sources ---------------------------------------------------------------------------------------------------
 
-  const drawer = document.createElement("dialog");
-  drawer.className = "drawer";
-  drawer.setAttribute("aria-label", "Source");
-
-  function openSource(address) {
-    const frame = document.createElement("iframe");
-    frame.src = address;
-    frame.title = "Source";
-    const close = Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: "Close" });
-    close.addEventListener("click", () => drawer.close());
-    const apart = Object.assign(document.createElement("a"), {
-      href: address, target: "_blank", rel: "noopener", className: "plain", textContent: "Open in its own tab",
-    });
-    const bar = Object.assign(document.createElement("div"), { className: "drawer-bar" });
-    bar.append(apart, close);
-    drawer.replaceChildren(bar, frame);
-    frame.addEventListener("load", () =>
-      frame.contentDocument?.addEventListener("keydown", (event) => event.key === "Escape" && drawer.close()),
-    );
-    if (!drawer.open) drawer.showModal();
-    close.focus();
+  function openLink(link) {
+    const list = link.closest(".cards, .results, table");
+    const address = link.getAttribute("href");
+    openSource(address, list ? $$("a[data-view]", list).map((other) => other.getAttribute("href")) : []);
   }
 
   function light(number, on) {
@@ -323,8 +268,11 @@
       document.body.classList.toggle(beside ? "list-shut" : "list-open");
     },
     ask: (el) => ask(el.dataset.text),
-    again: (el) => ask(el.dataset.text),
-    retry: (el) => ask(el.closest(".turn").dataset.question),
+    again: (el) => ask(el.dataset.text, el.dataset.picture),
+    retry: (el) => {
+      const { question, picture } = el.closest(".turn").dataset;
+      ask(question, picture);
+    },
     stop: () => send("stop", { conversation: state.conversation }),
     sources: (el) => {
       send("sources", { conversation: state.conversation, turn: Number(el.dataset.turn) });
@@ -347,7 +295,13 @@
       send("delete", { conversation, current, find: state.find });
       if (conversation === state.conversation) go("#chat");
     },
-    choose: () => chooser.click(),
+    choose: () => chooseFiles(),
+    "choose-picture": (el) => choosePicture(el.dataset.where),
+    detach: (el) => {
+      send("detach", { where: el.dataset.where });
+      $(el.dataset.where === "chat" ? "#question" : "[data-field=search]").focus({ preventScroll: true });
+    },
+    gallery: (el) => el.setAttribute("aria-pressed", String(document.body.classList.toggle("gallery"))),
     "stop-job": (el) => send("stop_job", { job: Number(el.dataset.job) }),
     dismiss: (el) => send("dismiss", { job: Number(el.dataset.job) }),
     reread: (el) => send("reread", { file: el.dataset.file }),
@@ -388,20 +342,19 @@
     const link = event.target.closest("a[data-open]");
     if (link && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
       event.preventDefault();
-      openSource(link.getAttribute("href"));
+      openLink(link);
       return;
     }
     const here = event.target.closest(".conversations a, .places a, a.brand");
     if (here && here.getAttribute("href") === location.hash) route();
     const button = event.target.closest("[data-do]");
     if (button && !button.disabled) actions[button.dataset.do]?.(button);
-    if (event.target === drawer) drawer.close();
   });
 
   document.addEventListener("submit", (event) => {
     if (event.target.matches(".composer")) {
       event.preventDefault();
-      ask($("#question").value);
+      askWhatIsWritten();
     } else if (event.target.matches(".search-form")) {
       event.preventDefault();
       loadResults();
@@ -451,7 +404,7 @@
     } else if (event.target === field) {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
-        ask(field.value);
+        askWhatIsWritten();
       } else if (event.key === "ArrowUp" && !field.value) {
         event.preventDefault();
         field.value = lastQuestion();
@@ -466,31 +419,5 @@
     }
   });
 
-  document.addEventListener("paste", (event) => {
-    const files = [...(event.clipboardData?.files || [])];
-    if (files.length) {
-      event.preventDefault();
-      take(files);
-    }
-  });
-
-  let inside = 0;
-  document.addEventListener("dragenter", (event) => {
-    if (hasFiles(event) && ++inside) document.body.classList.add("dropping");
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (hasFiles(event) && --inside <= 0) document.body.classList.remove("dropping");
-  });
-  document.addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    if (!hasFiles(event)) return;
-    event.preventDefault();
-    inside = 0;
-    document.body.classList.remove("dropping");
-    take([...event.dataTransfer.files]);
-  });
-
-  notice.hidden = true;
-  document.body.append(chooser, notice, drawer);
-  window.commonplace = { connect };
+  window.commonplace.connect = connect;
 })();

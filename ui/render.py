@@ -16,6 +16,7 @@ from markdown_it.utils import EnvType, OptionsDict
 from rag.records import Passage
 from ui.html import Html, join, tag
 from ui.links import source_address
+from ui.picture_card import title_of
 
 _OFF = ("html_block", "html_inline", "image", "link", "autolink", "reference", "entity", "hr")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
@@ -41,7 +42,7 @@ def chip(passage: Passage) -> Html:
         href=source_address(passage),
         data_number=number,
         data_open=True,
-        aria_label=f"Source {number}: {passage.hit.chunk.title}",
+        aria_label=f"Source {number}: {title_of(passage.hit.chunk)}",
     )
 
 

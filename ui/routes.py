@@ -1,4 +1,4 @@
-"""What is served beside the application itself: sources, originals, the pulse, the style and the script."""
+"""What is served beside the application itself: sources, originals, pictures, the pulse, the styles and scripts."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -9,13 +9,20 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from rag.errors import DocumentNotFound, RagError
 from ui.desk import Desk
 from ui.links import is_document_id
+from ui.picture_routes import add_picture_routes
 from ui.source_page import render_problem, render_source
 
 _HERE = Path(__file__).parent
-_ASSETS = {"style.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
+SCRIPTS = ("dialogs.js", "files.js", "page.js")  # in the order in which they are run
+_ASSETS = {
+    "style.css": "text/css",
+    "pictures.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    **dict.fromkeys(SCRIPTS, "text/javascript"),
+}
+_SHOWN = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/avif")  # SVG is a document: not it
 _PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self'"
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 _FILE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'self'"
 _PDF_POLICY = "frame-ancestors 'self'"  # a sandbox would stop the browser's own viewer, which is isolated already
@@ -28,7 +35,13 @@ def make_routes(desk: Desk) -> APIRouter:
     library = desk.library
 
     @routes.get("/source/{document}")
-    def source(document: str, start: int | None = Query(None), end: int | None = Query(None)) -> Response:
+    def source(
+        document: str,
+        start: int | None = Query(None),
+        end: int | None = Query(None),
+        picture: int | None = Query(None),
+        chunk: str = Query(""),
+    ) -> Response:
         if not is_document_id(document):
             return _problem("No such document", _NOT_FOUND, 404)
         try:
@@ -36,7 +49,8 @@ def make_routes(desk: Desk) -> APIRouter:
             attachments = [info for info in library.documents() if info.parent == document]
         except DocumentNotFound:
             return _problem("No such document", _NOT_FOUND, 404)
-        return HTMLResponse(render_source(found, attachments, start, end), headers=_policy(_PAGE_POLICY))
+        page = render_source(found, attachments, start, end, picture=picture, chunk=chunk)
+        return HTMLResponse(page, headers=_policy(_PAGE_POLICY))
 
     @routes.get("/original/{document}")
     def original(document: str) -> Response:
@@ -61,6 +75,7 @@ def make_routes(desk: Desk) -> APIRouter:
             return Response(status_code=404)
         return FileResponse(_HERE / name, media_type=_ASSETS[name], headers={"Cache-Control": "no-cache"})
 
+    add_picture_routes(routes, library)
     return routes
 
 
@@ -70,6 +85,8 @@ def _original(name: str, media_type: str, data: bytes) -> Response:
         kind, place, policy = media_type, "inline", _PDF_POLICY
     elif media_type in ("text/plain", "text/markdown"):
         kind, place, policy = "text/plain; charset=utf-8", "inline", _FILE_POLICY
+    elif media_type in _SHOWN:
+        kind, place, policy = media_type, "inline", _FILE_POLICY
     else:
         kind, place, policy = "application/octet-stream", "attachment", _FILE_POLICY
     disposition = f"{place}; filename*=UTF-8''{quote(name.encode('utf-8', 'replace'), safe='')}"

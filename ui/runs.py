@@ -11,9 +11,11 @@ from typing import Literal, Protocol
 from rag.errors import RagError
 from rag.filters import Filter
 from rag.records import AnswerEvent, Conversation, Delta, Done, Message, Passage, Retrieved, SearchResult, Turn
+from ui.asked import Asked
 from ui.pulse import Pulse
 
 State = Literal["waiting", "searching", "writing", "failed"]
+_WORDLESS = "(a picture)"  # what the model is told of a question that was a picture alone
 
 
 class Answerer(Protocol):
@@ -23,6 +25,7 @@ class Answerer(Protocol):
         self,
         question: str,
         *,
+        picture: bytes | None = None,
         history: Sequence[Message] = (),
         where: Filter | None = None,
         stop: threading.Event | None = None,
@@ -41,6 +44,7 @@ class Run:
 
     conversation: str
     question: str
+    picture: str = ""  # digest of the picture that was asked with
     state: State = "waiting"
     text: str = ""
     result: SearchResult | None = None
@@ -68,14 +72,15 @@ class Runs:
         with self._lock:
             return self._runs.get(conversation)
 
-    def start(self, conversation: Conversation, question: str) -> Run:
+    def start(self, conversation: Conversation, question: str, picture: Asked | None = None) -> Run:
         """Begin an answer in the background; while one is being written there, that one is returned instead."""
         with self._lock:
             current = self._runs.get(conversation.id)
             if current is not None and current.live:
                 return current
-            run = self._runs[conversation.id] = Run(conversation.id, question)
-        arguments = (run, history(conversation))
+            run = Run(conversation.id, question, picture.digest if picture else "")
+            self._runs[conversation.id] = run
+        arguments = (run, picture.data if picture else None, history(conversation))
         threading.Thread(target=self._write, args=arguments, name="answering", daemon=True).start()
         return run
 
@@ -99,12 +104,12 @@ class Runs:
         if self._turn.acquire(timeout=seconds):
             self._turn.release()
 
-    def _write(self, run: Run, past: tuple[Message, ...]) -> None:
+    def _write(self, run: Run, picture: bytes | None, past: tuple[Message, ...]) -> None:
         with self._pulse, self._turn:
             run = replace(run, state="searching")
             self._set(run)
             try:
-                for event in self._library.ask(run.question, history=past, stop=run.stop):
+                for event in self._library.ask(run.question, picture=picture, history=past, stop=run.stop):
                     run = self._advance(run, event)
             except RagError as error:
                 self._set(replace(run, state="failed", error=str(error)))
@@ -118,7 +123,8 @@ class Runs:
             case Delta(text):
                 run = replace(run, text=run.text + text)
             case Done(answer):
-                self._conversations.append(run.conversation, Turn(run.question, answer))
+                kept = replace(answer, picture=run.picture)
+                self._conversations.append(run.conversation, Turn(run.question, kept))
                 with self._lock:
                     self._runs.pop(run.conversation, None)
                 return run
@@ -133,5 +139,8 @@ class Runs:
 
 def history(conversation: Conversation) -> tuple[Message, ...]:
     """What was said before, oldest first; how much of it fits is for the library to say."""
-    said = ((Message("user", turn.question), Message("assistant", turn.answer.text)) for turn in conversation.turns)
+    said = (
+        (Message("user", turn.question or _WORDLESS), Message("assistant", turn.answer.text))
+        for turn in conversation.turns
+    )
     return tuple(message for pair in said for message in pair)

@@ -1,50 +1,106 @@
-"""The Search page: one ranked list, each result saying why it is here."""
+"""The Search page: one ranked list of passages and pictures, each saying why it is here."""
 
 import re
+from collections.abc import Sequence
 
-from rag.records import Hit, SearchResult
-from ui.html import Html, tag
-from ui.icons import kind_icon
-from ui.links import document_address
-from ui.sources import found_by, mark, place
+from rag.filters import Filter, In, Or
+from rag.records import Chunk, Hit, Kind, SearchResult
+from ui.html import Html, join, tag
+from ui.icons import icon, kind_icon
+from ui.links import chunk_address
+from ui.picture_card import alike, also_in, shows_picture, thumbnail, title_of
+from ui.sources import found_by, mark, place, quotation
 from ui.words import count, found_in
 
 _SHOWN = 420  # characters of a passage
 _LEAD = 80
 
 
-def render_results(result: SearchResult | None) -> Html:
-    """The list, or what to do about an empty one."""
+def where_kinds(kinds: Sequence[Kind]) -> Filter | None:
+    """Any of these kinds of document; "image" means every picture, those in documents too. None for no kind."""
+    of_documents = tuple(kind for kind in kinds if kind != "image")
+    parts: list[Filter] = [In("kind", of_documents)] if of_documents else []
+    if "image" in kinds:
+        parts.append(In("modality", ("image",)))
+    return Or(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
+
+
+def render_results(result: SearchResult | None, off: Html | None = None) -> Html:
+    """The list, or what to do about an empty one. `off` says that pictures are not understood, where it matters."""
     if result is None:
-        return tag("p", "Search finds passages by meaning and by words. Nothing is sent anywhere.", class_="none")
+        words = "Search finds passages and pictures by meaning and by words. Nothing is sent anywhere."
+        return tag("div", tag("p", words, class_="none"), off)
+    notes = [tag("p", note, class_="aside") for note in result.notes]
     if not result.hits:
-        return tag(
-            "p", "Nothing in your library matches. Try other words, or fewer kinds.", class_="none", role="status"
-        )
+        nothing = "Nothing in your library matches. Try other words, or fewer kinds."
+        return tag("div", tag("p", nothing, class_="none", role="status"), *notes, off)
     return tag(
         "div",
-        tag("p", f"{count(len(result.hits), 'passage')} in {found_in(result.ms)}", class_="counted", role="status"),
+        tag("div", tag("p", _counted(result), class_="counted", role="status"), _toggle(result), class_="results-head"),
+        *notes,
         tag("ol", *(_result(hit, result.query) for hit in result.hits), class_="results"),
+        off,
+    )
+
+
+def _counted(result: SearchResult) -> str:
+    pictures = sum(shows_picture(hit.chunk) for hit in result.hits)
+    parts = [count(len(result.hits) - pictures, "passage"), count(pictures, "picture")]
+    said = [part for part in parts if not part.startswith("0 ")]
+    return f"{' and '.join(said)} in {found_in(result.ms)}"
+
+
+def _toggle(result: SearchResult) -> Html | None:
+    """Shows the pictures alone and large. The page remembers which way it stands."""
+    if not any(shows_picture(hit.chunk) for hit in result.hits):
+        return None
+    return tag(
+        "button",
+        icon("gallery"),
+        tag("span", "Gallery"),
+        type="button",
+        class_="kind-chip gallery-toggle",
+        data_do="gallery",
+        title="Show the pictures alone, side by side",
     )
 
 
 def _result(hit: Hit, query: str) -> Html:
     chunk = hit.chunk
-    address = document_address(chunk.document_id, chunk.start, chunk.end)
+    address = chunk_address(chunk, *(best_line(chunk, query) or (None, None)))
     return tag(
         "li",
         tag(
             "div",
             tag("span", hit.rank, class_="number"),
             kind_icon(chunk.kind),
-            tag("a", chunk.title, href=address, data_open=True, class_="title"),
+            tag("a", title_of(chunk), href=address, data_open=True, class_="title", dir="auto"),
             class_="card-head",
         ),
-        place(chunk),
-        tag("blockquote", snippet(chunk.text, query)),
-        tag("div", found_by(hit), class_="chips"),
-        class_="card",
+        thumbnail(chunk, address),
+        tag(
+            "div",
+            place(chunk),
+            quotation(chunk, snippet(chunk.text, query)),
+            tag("div", found_by(hit), alike(chunk), class_="chips"),
+            also_in(hit.also),
+            class_="about",
+        ),
+        class_="card picture" if shows_picture(chunk) else "card",
     )
+
+
+def best_line(chunk: Chunk, query: str) -> tuple[int, int] | None:
+    """The line of a picture in which the most words of the query stand, as a span of the document."""
+    if not shows_picture(chunk):
+        return None
+    lines = [(found.start(), found.end()) for found in re.finditer(r"[^\n]+", chunk.text)]
+    hits = word_spans(chunk.text, query)
+    scored = [
+        (len({chunk.text[a:b].casefold() for a, b in hits if start <= a < end}), start, end) for start, end in lines
+    ]
+    most, start, end = max(scored, key=lambda line: (line[0], -line[1]), default=(0, 0, 0))
+    return (chunk.start + start, chunk.start + end) if most else None
 
 
 def snippet(text: str, query: str) -> Html:
@@ -56,7 +112,7 @@ def snippet(text: str, query: str) -> Html:
     end = begin + _SHOWN
     cut = text[:end]
     marked = mark(cut, [(a, b) for a, b in spans if b <= len(cut)], begin)
-    return Html(f"{'… ' if begin else ''}{marked}{' …' if end < len(text) else ''}")
+    return join(["… " if begin else "", marked, " …" if end < len(text) else ""])
 
 
 def word_spans(text: str, query: str) -> list[tuple[int, int]]:

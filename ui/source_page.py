@@ -1,28 +1,50 @@
-"""The page of one document: its text with a passage marked, its facts, and the way to the original.
+"""The page of one document: its text with a passage marked, its pictures in their places, and the way to the original.
 
 It holds no script. A document's text, title, fields and links are shown as characters, never followed or rendered.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
-from rag.records import Document, DocumentInfo
-from ui.html import Html, escape, join, tag
+from rag.records import Document, DocumentInfo, Page, Picture
+from rag.text import one_line
+from ui.figures import Span, framed, framed_page, name_of, touches
+from ui.html import Html, join, tag
 from ui.icons import KIND_NAMES, icon, kind_icon
-from ui.links import document_address, original_address
+from ui.links import document_address, original_address, picture_address
+from ui.passage import clamp, pieces
+from ui.picture_page import render_picture
 from ui.words import count, day
 
 _PART = 200_000  # characters of text on one page, so that a book or a log opens at once
 _FIELDS = 12
+_FIGURE_WIDTH, _FIGURE_HEIGHT = 640, 400
+_CAPTION = 200
+_READ = 600  # characters of what was read in a picture that are shown under it
 
 
 def render_source(
-    document: Document, attachments: Sequence[DocumentInfo] = (), start: int | None = None, end: int | None = None
+    document: Document,
+    attachments: Sequence[DocumentInfo] = (),
+    start: int | None = None,
+    end: int | None = None,
+    *,
+    picture: int | None = None,
+    chunk: str = "",
 ) -> Html:
-    """The whole page. `start` and `end` are clamped to the text; without them the beginning is shown unmarked."""
+    """The whole page: of the document, or of its picture number `picture`. A picture file is its picture.
+
+    `start` and `end` are clamped to the text; without them the beginning is shown unmarked. `chunk` is the id of the
+    picture's chunk, where it is known.
+    """
     passage = clamp(document.text, start, end)
+    alone = 1 if document.kind == "image" and len(document.pictures) == 1 else None
+    chosen = next((p for p in document.pictures if p.number == (picture or alone)), None)
+    if chosen is not None:
+        body = render_picture(document, chosen, passage, chunk)
+        return page(name_of(document, chosen), tag("main", body, class_="wide"))
+    wide = any(p.lines for p in document.pages) or any(p.page is not None for p in document.pictures)
     body = join([_head(document), _facts(document, attachments), _text(document, passage)])
-    return page(document.title, tag("main", tag("article", body, class_="document")))
+    return page(document.title, tag("main", tag("article", body, class_="document"), class_="wide" if wide else None))
 
 
 def render_problem(title: str, words: str) -> Html:
@@ -39,16 +61,9 @@ def page(title: str, body: Html) -> Html:
         tag("title", f"{title} · Commonplace"),
         tag("link", rel="icon", href="/ui/icon.svg"),
         tag("link", rel="stylesheet", href="/ui/style.css"),
+        tag("link", rel="stylesheet", href="/ui/pictures.css"),
     )
     return Html(f"<!doctype html>{tag('html', head, tag('body', body, class_='source-page'), lang='en')}")
-
-
-def clamp(text: str, start: int | None, end: int | None) -> tuple[int, int] | None:
-    """The span inside `text`, or None where nothing is asked for."""
-    if start is None or end is None:
-        return None
-    begin = min(max(start, 0), len(text))
-    return begin, min(max(end, begin), len(text))
 
 
 def _head(document: Document) -> Html:
@@ -96,55 +111,101 @@ def _attachments(attachments: Sequence[DocumentInfo]) -> Html | None:
 # --- the text ----------------------------------------------------------------------------------------------------
 
 
-def _text(document: Document, passage: tuple[int, int] | None) -> Html:
+def _text(document: Document, passage: Span | None) -> Html:
     """The text from its beginning, or the part of a long one around the passage, page by page."""
-    if not document.text.strip():
+    if not document.text.strip() and not document.pictures:
         return tag("p", "This document holds no text that could be read.", class_="none")
     focus = passage[0] if passage else 0
     begin = 0 if len(document.text) <= _PART else max(0, min(focus - _PART // 2, len(document.text) - _PART))
     end = min(begin + _PART, len(document.text))
-    pages = _pages(document, begin, end)
-    sections = (_page(document, number, a, b, passage) for number, a, b in pages)
+    sections = (_section(document, numbered, a, b, passage) for numbered, a, b in _stretches(document, begin, end))
     return join(
         [_elsewhere(document, 0, begin, "Earlier"), *sections, _elsewhere(document, end, len(document.text), "Later")]
     )
 
 
-def _pages(document: Document, begin: int, end: int) -> Iterator[tuple[int | None, int, int]]:
-    """Page numbers with their spans inside `begin:end`; a document without pages is one stretch without a number."""
-    if not document.pages:
-        yield None, begin, end
+def _stretches(document: Document, begin: int, end: int) -> Iterator[tuple[Page | None, int, int]]:
+    """Pages with their spans inside `begin:end`; what lies before, between and behind them has no page."""
+    at = begin
     for numbered in document.pages:
         a, b = max(numbered.start, begin), min(numbered.end, end)
-        if a < b:
-            yield numbered.number, a, b
+        if a < b or (_is_drawn(document, numbered) and begin <= a <= end):
+            yield from [(None, at, a)] if document.text[at:a].strip() else []
+            yield numbered, a, max(a, b)
+            at = max(at, b)
+    if not document.pages or document.text[at:end].strip():
+        yield None, at, end
 
 
-def _page(document: Document, number: int | None, start: int, end: int, passage: tuple[int, int] | None) -> Html:
-    label = None
-    if number is not None:
-        link = tag("a", f"Page {number}", href=original_address(document.id, number), target="_blank", rel="noopener")
-        label = tag("h2", link, class_="page-number")
-    return tag("section", label, tag("div", *_pieces(document, start, end, passage), class_="text"), class_="page")
+def _is_drawn(document: Document, numbered: Page) -> bool:
+    """Whether a page is shown as it looks beside its text: it was read from pixels, or has figures."""
+    return bool(numbered.lines) or any(picture.page == numbered.number for picture in document.pictures)
 
 
-def _pieces(document: Document, start: int, end: int, passage: tuple[int, int] | None) -> Iterator[Html]:
-    """`text[start:end]` cut where a heading or the passage begins or ends, each piece dressed as what it is."""
-    headings = [(h.start, _line_end(document.text, h.start)) for h in document.headings if start <= h.start < end]
-    marked = [passage] if passage else []
-    cuts = {start, end, *(at for span in (*headings, *marked) for at in span if start < at < end)}
-    for a, b in pairwise(sorted(cuts)):
-        piece: Html = escape(document.text[a:b])
-        if passage and passage[0] <= a < passage[1]:
-            piece = tag("mark", piece, id="passage" if a == passage[0] else None)
-        if any(h[0] <= a < h[1] for h in headings):
-            piece = tag("strong", piece, class_="heading")
-        yield piece
+def _section(document: Document, numbered: Page | None, start: int, end: int, passage: Span | None) -> Html | None:
+    shown = sorted(
+        (min(max(picture.at, start), end), picture.number, picture)
+        for picture in document.pictures
+        if _stands_in(document, picture, numbered, start, end)
+    )
+    flow = list(_flow(document, start, end, [(at, picture) for at, _, picture in shown], passage))
+    if numbered is None:
+        return tag("section", *flow, class_="page") if flow else None
+    address = original_address(document.id, numbered.number)
+    link = tag("a", f"Page {numbered.number}", href=address, target="_blank", rel="noopener")
+    label = tag("h2", link, class_="page-number")
+    if not _is_drawn(document, numbered):
+        return tag("section", label, *flow, class_="page")
+    drawn = tag("div", framed_page(document, numbered, passage), class_="shown")
+    return tag("section", label, tag("div", drawn, tag("div", *flow, class_="beside"), class_="spread"), class_="page")
 
 
-def _line_end(text: str, start: int) -> int:
-    end = text.find("\n", start)
-    return len(text) if end < 0 else end
+def _stands_in(document: Document, picture: Picture, numbered: Page | None, start: int, end: int) -> bool:
+    if numbered is not None or picture.page is not None:
+        return numbered is not None and picture.page == numbered.number
+    return start <= picture.at < end or picture.at == end == len(document.text)
+
+
+def _flow(
+    document: Document, start: int, end: int, shown: Sequence[tuple[int, Picture]], passage: Span | None
+) -> Iterator[Html]:
+    """The text of a stretch with each picture where it is shown."""
+    for at, picture in shown:
+        yield from _writing(document, start, at, passage)
+        yield _shown(document, picture, passage)
+        start = max(start, at)
+    yield from _writing(document, start, end, passage)
+
+
+def _writing(document: Document, start: int, end: int, passage: Span | None) -> Iterator[Html]:
+    """The text of a stretch without the words that were read in pictures: they stand under their pictures."""
+    read = sorted((p.start, p.end) for p in document.pictures if p.start < p.end)
+    for a, b in [*read, (end, end)]:
+        stop = min(a, end)
+        if start < stop and (document.text[start:stop].strip() or not document.pictures):
+            yield tag("div", *pieces(document, start, stop, passage), class_="text")
+        start = max(start, b)
+
+
+def _shown(document: Document, picture: Picture, passage: Span | None) -> Html:
+    """A picture in its place, with its caption and the words that were read in it as its legend."""
+    address = picture_address(document.id, picture.number, *(passage or (None, None)))
+    caption = one_line(picture.caption, _CAPTION)
+    read = document.text[picture.start : picture.end].strip()
+    marked = touches((picture.start, picture.end), passage)
+    last = picture.end if marked else min(picture.end, picture.start + _READ)
+    said = [*pieces(document, picture.start, last, passage), " …" if last < picture.end else ""]
+    return tag(
+        "figure",
+        framed(document, picture, passage, _FIGURE_WIDTH, _FIGURE_HEIGHT),
+        tag(
+            "figcaption",
+            tag("p", tag("a", caption or f"Picture {picture.number}", href=address), dir="auto"),
+            tag("p", *said, class_="read", dir="auto") if read else None,
+        ),
+        class_="shown-here",
+        id=f"picture-{picture.number}",
+    )
 
 
 def _elsewhere(document: Document, start: int, end: int, words: str) -> Html | None:

@@ -6,10 +6,19 @@ from rag.records import Chunk, Evidence, FoundBy, Hit, Passage
 from ui.html import Html, escape, join, tag
 from ui.icons import icon, kind_icon
 from ui.links import original_address, source_address
-from ui.words import file_name, folder, ordinal
+from ui.picture_card import alike, also_in, shows_picture, thumbnail, title_of, whence
+from ui.words import chance_words, file_name, folder, ordinal
 
 _LEAD = 90  # characters shown before the best sentence, so that it is read in its context
-_RETRIEVERS = {"text": "meaning", "bm25": "words", "image": "picture"}
+_RETRIEVERS = {
+    "text": "meaning",
+    "bm25": "words",
+    "image": "picture",
+    "likeness": "likeness",
+    "picture_text": "meaning of its words",
+    "picture_bm25": "its words",
+}
+_OF_WORDS = ("text", "bm25")  # told also where they did not find it
 
 
 def render_sources(passages: Sequence[Passage], cited: Iterable[int] = (), *, searching: bool = False) -> Html:
@@ -40,35 +49,49 @@ def card(passage: Passage, *, cited: bool) -> Html:
             _title(passage),
             class_="card-head",
         ),
+        thumbnail(chunk, source_address(passage)),
         place(chunk),
-        tag("blockquote", excerpt(passage.text, passage.start, passage.evidence)),
-        tag("div", found_by(passage.hit), _original(chunk), class_="chips"),
+        quotation(chunk, excerpt(passage.text, passage.start, passage.evidence)),
+        tag("div", found_by(passage.hit), alike(chunk), _original(chunk), class_="chips"),
+        also_in(passage.hit.also),
         None if passage.in_prompt else tag("p", "Found, but not given to the model.", class_="aside"),
-        class_="card cited" if cited else "card",
+        class_="card" + (" picture" if shows_picture(chunk) else "") + (" cited" if cited else ""),
         data_number=passage.number,
     )
 
 
+def quotation(chunk: Chunk, shown: Html) -> Html | None:
+    """What a passage says; of a picture without words what is written about it, if anything is."""
+    if chunk.text.strip() or not shows_picture(chunk):
+        return tag("blockquote", shown, dir="auto")
+    return tag("blockquote", f"… {chunk.around} …", class_="around", dir="auto") if chunk.around else None
+
+
 def place(chunk: Chunk) -> Html:
     """Folder, file, page and headings, each only where it says something."""
-    parts = [f"{folder(chunk.path)}/{file_name(chunk.path)}"]
-    if chunk.page is not None:
-        parts.append(f"p. {chunk.page}")
-    parts += [heading for heading in chunk.headings if heading != chunk.title]
-    return tag("p", join((tag("span", part) for part in parts), " "), class_="where", title=chunk.path)
+    if shows_picture(chunk):
+        parts = [whence(chunk)]
+    else:
+        parts = [tag("span", f"{folder(chunk.path)}/{file_name(chunk.path)}")]
+        parts += [tag("span", f"p. {chunk.page}")] if chunk.page is not None else []
+    parts += [tag("span", heading, dir="auto") for heading in chunk.headings if heading != chunk.title]
+    return tag("p", join(parts, " "), class_="where", title=chunk.path)
 
 
 def found_by(hit: Hit) -> Html:
     """`meaning 1st`, `words 3rd`: each retriever's rank, with its score for those who point at it."""
     ranks = {found.retriever: found for found in hit.found_by}
-    names = dict.fromkeys(["text", "bm25", *ranks])
+    names = dict.fromkeys([*(() if "likeness" in ranks else _OF_WORDS), *ranks])
     return join(_found_chip(_RETRIEVERS.get(name, name), ranks.get(name)) for name in names)
 
 
 def _found_chip(label: str, found: FoundBy | None) -> Html:
     if found is None:
         return tag("span", f"{label} –", class_="chip faint", title=f"not found by {label}")
-    return tag("span", f"{label} {ordinal(found.rank)}", class_="chip", title=f"score {found.score:.3f}")
+    words = f"{label} {ordinal(found.rank)}"
+    if found.chance is not None:
+        words += f": {chance_words(found.chance)}"
+    return tag("span", words, class_="chip", title=f"score {found.score:.3f}")
 
 
 def excerpt(text: str, start: int, evidence: Sequence[Evidence]) -> Html:
@@ -103,11 +126,12 @@ def _word_start(text: str, at: int) -> int:
 def _title(passage: Passage) -> Html:
     return tag(
         "a",
-        passage.hit.chunk.title,
+        title_of(passage.hit.chunk),
         class_="title",
         href=source_address(passage),
         data_open=True,
-        aria_label=f"Source {passage.number}: {passage.hit.chunk.title}",
+        aria_label=f"Source {passage.number}: {title_of(passage.hit.chunk)}",
+        dir="auto",
     )
 
 

@@ -10,7 +10,9 @@ from ui.html import Html, tag
 from ui.icons import icon
 from ui.words import count
 
-ACCEPTS = "Markdown, text, HTML, PDF and e-mail (.md .txt .html .pdf .eml)"
+ACCEPTS = (
+    "Markdown, text, HTML, PDF, e-mail and pictures (.md .txt .html .pdf .eml .jpg .png .webp .gif .tif .heic .svg …)"
+)
 SAMPLE = Path(__file__).resolve().parent.parent / "corpus"
 _WANTED = 3
 _LOOKED_AT = 24  # documents whose headings are read to make questions
@@ -20,6 +22,7 @@ _PLURALS: dict[Kind, tuple[str, str]] = {
     "web": ("web page", "web pages"),
     "pdf": ("PDF", "PDFs"),
     "mail": ("mail", "mails"),
+    "image": ("picture", "pictures"),
 }
 
 
@@ -75,7 +78,8 @@ def first_questions(shelf: Shelf) -> list[str]:
     """Three questions: those of the sample collection where it is indexed, else made from headings and titles."""
     documents = [info for info in shelf.documents() if info.chunks]
     featured = list(_featured({info.path for info in documents}))
-    made = (question for question in _made(shelf, documents[:_LOOKED_AT]) if question not in featured)
+    written = [info for info in documents if info.kind != "image"] or documents
+    made = (question for question in _made(shelf, written[:_LOOKED_AT]) if question not in featured)
     while len(featured) < _WANTED:
         question = next(made, None)
         if question is None:

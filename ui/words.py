@@ -6,7 +6,19 @@ from pathlib import PurePath
 
 from rag.records import ModelState
 
-_SEARCH_STAGES = ("embed", "text", "bm25", "image", "fuse", "rerank")
+_SEARCH_STAGES = (
+    "ocr",
+    "embed",
+    "text",
+    "bm25",
+    "image",
+    "likeness",
+    "picture_text",
+    "picture_bm25",
+    "fuse",
+    "rerank",
+)
+_STANDS_OUT = 0.05  # pictures: what fewer would reach by chance
 _ORDINALS = {1: "st", 2: "nd", 3: "rd"}
 
 
@@ -26,6 +38,15 @@ def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     suffix = "th" if number % 100 in (11, 12, 13) else _ORDINALS.get(number % 10, "th")
     return f"{number}{suffix}"
+
+
+def chance_words(chance: float) -> str:
+    """`stands out, by chance .002 pictures would`: how many of the library's pictures would score as high."""
+    if chance >= 1:
+        return f"by chance {chance:,.0f} {'picture' if round(chance) == 1 else 'pictures'} would"
+    number = f"{chance:.1g}" if chance >= 0.001 else "less than 0.001"
+    shown = f"by chance {number.replace('0.', '.')} pictures would"
+    return f"stands out, {shown}" if chance < _STANDS_OUT else shown
 
 
 def milliseconds(ms: float) -> str:

@@ -165,6 +165,6 @@ def test_it_works_on_a_phone(address: str, window: Window) -> None:
     page.wait_for_selector("#thread .turn .cite", timeout=180_000)
     page.tap("#thread .cite")
     page.frame_locator("dialog.drawer iframe").locator("mark#passage").wait_for()
-    page.tap("dialog.drawer button")
+    page.tap("dialog.drawer button:text('Close')")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     quiet(screen)

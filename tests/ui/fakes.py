@@ -1,5 +1,7 @@
-"""A small library in memory with the real one's shape: word overlap for search, sentences for answers."""
+"""A small library in memory with the real one's shape: word overlap for search, mean colours for pictures."""
 
+import hashlib
+import io
 import re
 import threading
 import time
@@ -7,14 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
 
 from rag.config import Settings
-from rag.errors import DocumentNotFound, InvalidQuery, RagError, StoreError
-from rag.filters import Filter
+from rag.errors import DocumentNotFound, InvalidQuery, RagError, StoreError, UnreadableFile
+from rag.filters import Filter, In
 from rag.records import (
     AddReport,
     Answer,
     AnswerEvent,
+    Box,
     Chunk,
     Citation,
     Conversation,
@@ -30,8 +36,10 @@ from rag.records import (
     Kind,
     Message,
     ModelState,
+    OcrLine,
     Page,
     Passage,
+    Picture,
     Progress,
     Retrieved,
     SearchResult,
@@ -62,6 +70,52 @@ def make_document(path: str, text: str, *, title: str = "", kind: Kind = "note",
         pages=cut,
         headings=headings,
         date=NOW,
+    )
+
+
+def encoded(colour: str, size: tuple[int, int] = (64, 48), kind: str = "PNG") -> bytes:
+    """A picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def make_picture(
+    number: int, text: str, start: int, end: int, *, at: int | None = None, data: bytes = b"", **more: Any
+) -> Picture:
+    """A picture whose lines, one below the other, are those of `text[start:end]`."""
+    spans = [(start + m.start(), start + m.end()) for m in re.finditer(r"[^\n]+", text[start:end])]
+    height = 1 / max(len(spans), 1)
+    lines = tuple(OcrLine(a, b, Box(0.1, n * height, 0.9, (n + 0.8) * height), 0.99) for n, (a, b) in enumerate(spans))
+    digest = hashlib.sha256(data or f"{number}:{text}".encode()).hexdigest()
+    where = start if at is None else at
+    return Picture(number, digest, 640, 480, start, end, where, lines=lines, **more)
+
+
+def make_image(path: str, words: str, colour: str = "#336699", *, title: str = "", caption: str = "") -> Document:
+    """A picture file in which `words` were read."""
+    data = encoded(colour)
+    document = replace(
+        make_document(path, words, title=title, kind="image"),
+        media_type="image/png",
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+    picture = make_picture(1, words, 0, len(words), data=data, caption=caption)
+    return replace(document, pictures=(picture,), fields=(("camera", "Brownie No. 2"),))
+
+
+def picture_chunk(document: Document, number: int = 1) -> Chunk:
+    """The chunk that is a picture of `document`."""
+    picture = document.pictures[number - 1]
+    return replace(
+        make_chunk(document, picture.start, picture.end, picture.page),
+        id=chunk_id(document.id, document.sha256, picture.start, picture.end, number),
+        modality="image",
+        picture=number,
+        digest=picture.digest,
+        caption=picture.caption,
+        around=picture.around,
+        region=picture.box,
     )
 
 
@@ -135,16 +189,31 @@ class FakeLibrary:
         self.trouble: RagError | None = None  # raised by the next answers
         self.reply = ""  # what the model writes; else the evidence of the best passages
         self._documents = {document.id: document for document in documents}
+        self.colours: dict[str, str] = {}  # of picture files by document; else grey
+        self.kept: dict[str, bytes] = {}
+        self.eyes = False  # an image embedder is there
+        self.unseen = 0
 
     def status(self) -> Status:
         kinds: dict[str, int] = {}
         for document in self._documents.values():
             kinds[document.kind] = kinds.get(document.kind, 0) + 1
-        models = (
+        models: tuple[ModelState, ...] = (
             ModelState("embedder", "all-MiniLM-L6-v2", "cpu", "bf16", "this processor has bf16 instructions", True),
             ModelState("generator", "SmolLM2-135M-Instruct Q4_1", "cpu", "Q4_1", "no GPU was found", True),
         )
-        return Status(str(self.settings.home), len(self._documents), len(self._documents), kinds, models)
+        if self.eyes:
+            eyes = ModelState("image embedder", "ViT-B-32", "cpu", "fp32", "no GPU was found", True)
+            models = (*models, eyes)
+        return Status(
+            home=str(self.settings.home),
+            documents=len(self._documents),
+            chunks=len(self._documents),
+            kinds=kinds,
+            models=models,
+            pictures=sum(len(document.pictures) for document in self._documents.values()),
+            unseen=self.unseen,
+        )
 
     def documents(self, text: str = "", kinds: Sequence[Kind] = ()) -> list[DocumentInfo]:
         chosen = (d for d in self._documents.values() if text.casefold() in f"{d.title} {d.path}".casefold())
@@ -158,6 +227,46 @@ class FakeLibrary:
     def original(self, document: str) -> Source:
         found = self.document(document)
         return Source(found.path, found.media_type, found.text.encode("utf-8", "surrogatepass"))
+
+    def preview(self, document: str, number: int) -> bytes:
+        found = self.document(document)
+        if not any(picture.number == number for picture in found.pictures):
+            raise UnreadableFile(found.path, f"it has no picture {number}")
+        return encoded(self.colours.get(document, "#999999"), kind="WEBP")
+
+    view = preview
+
+    def page_view(self, document: str, page: int) -> bytes:
+        found = self.document(document)
+        if not any(numbered.number == page for numbered in found.pages):
+            raise UnreadableFile(found.path, f"it has no page {page}")
+        return encoded("#fdfdf5", (595, 842), "WEBP")
+
+    def keep_picture(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            colour = _mean(data)
+        except UnidentifiedImageError as exc:
+            raise UnreadableFile("picture", "it is not a picture that can be read") from exc
+        self.kept[digest] = encoded(f"#{colour[0]:02x}{colour[1]:02x}{colour[2]:02x}", kind="WEBP")
+        return digest
+
+    def kept_picture(self, digest: str) -> bytes:
+        if digest not in self.kept:
+            raise UnreadableFile(digest, "that picture is not kept any more")
+        return self.kept[digest]
+
+    def look(
+        self, *, on_progress: Callable[[Progress], None] | None = None, stop: threading.Event | None = None
+    ) -> int:
+        seen, todo = 0, self.unseen
+        while seen < todo and not (stop is not None and stop.is_set()):
+            if on_progress is not None:
+                on_progress(Progress(seen, todo, "", 0, seen * self.pace, (todo - seen) * self.pace, "look"))
+            time.sleep(self.pace)
+            seen += 1
+        self.unseen = todo - seen
+        return seen
 
     def failures(self) -> list[Failure]:
         return [Failure(path, reason) for path, reason in self.bad.items()]
@@ -193,7 +302,15 @@ class FakeLibrary:
             if on_progress is not None:
                 on_progress(Progress(done, len(paths), path, done, done * self.pace, (len(paths) - done) * self.pace))
             time.sleep(self.pace)
-            text = Path(path).read_bytes().decode("utf-8", "replace")
+            data = Path(path).read_bytes()
+            text = "" if Path(path).suffix == ".png" else data.decode("utf-8", "replace")
+            if data and not text:
+                image = make_image(path, Path(path).stem)
+                self._documents[image.id] = image
+                colour = _mean(data)
+                self.colours[image.id] = f"#{colour[0]:02x}{colour[1]:02x}{colour[2]:02x}"
+                added.append(path)
+                continue
             if not text.strip():
                 self.bad[path] = "it is empty"
                 failed.append(Failure(path, "it is empty"))
@@ -204,29 +321,60 @@ class FakeLibrary:
             added.append(path)
         return AddReport(added=tuple(added), failed=tuple(failed), chunks=len(added), seconds=self.pace)
 
-    def search(self, query: str, *, k: int | None = None, where: Filter | None = None) -> SearchResult:
-        if not query.strip():
+    def search(
+        self,
+        text: str = "",
+        *,
+        picture: bytes | None = None,
+        like: str = "",
+        k: int | None = None,
+        where: Filter | None = None,
+    ) -> SearchResult:
+        if not (text.strip() or picture or like):
             raise InvalidQuery("the query is empty; write a word or more")
-        wanted = set(_words(query))
-        scored = [(len(wanted & set(_words(d.text + " " + d.title))), d) for d in self._documents.values()]
+        documents = [d for d in self._documents.values() if where != In("modality", ("image",)) or d.pictures]
+        wanted = set(_words(text))
+        scored = [(len(wanted & set(_words(d.text + " " + d.title))), d) for d in documents]
         best = sorted((pair for pair in scored if pair[0]), key=lambda pair: -pair[0])[: k or 6]
         hits = tuple(
-            Hit(make_chunk(d, page=1 if d.pages else None), rank, score / 10, (FoundBy("bm25", rank, score),))
+            Hit(_chunk_of(d), rank, score / 10, (FoundBy("bm25", rank, score),))
             for rank, (score, d) in enumerate(best, 1)
         )
-        return SearchResult(query, hits, {"embed": 2.0, "bm25": 1.0})
+        notes = () if self.eyes or not (picture or like) else ("Pictures are not compared by what they look like.",)
+        return SearchResult(text, hits or self._alike(picture, like), {"embed": 2.0, "bm25": 1.0}, notes)
+
+    def _alike(self, picture: bytes | None, like: str) -> tuple[Hit, ...]:
+        """Pictures by how near their colour is to that of `picture`, or of the one whose chunk is `like`."""
+        pictures = {d.id: self.colours.get(d.id, "#999999") for d in self._documents.values() if d.kind == "image"}
+        chunks = {name: picture_chunk(self._documents[name]) for name in pictures}
+        origin = next((name for name, chunk in chunks.items() if chunk.id == like), None)
+        if not self.eyes or (picture is None and origin is None):
+            return ()
+        wanted = _mean(picture) if picture is not None else _mean(encoded(pictures[origin or ""]))
+        far = {
+            name: sum(abs(a - b) for a, b in zip(wanted, _mean(encoded(colour)), strict=True))
+            for name, colour in pictures.items()
+            if name != origin
+        }
+        return tuple(
+            Hit(
+                chunks[name], rank, 1 - far[name] / 765, (FoundBy("likeness", rank, 1 - far[name] / 765, 0.002 * rank),)
+            )
+            for rank, name in enumerate(sorted(far, key=lambda name: far[name]), 1)
+        )
 
     def ask(
         self,
         question: str,
         *,
+        picture: bytes | None = None,
         history: Sequence[Message] = (),
         where: Filter | None = None,
         stop: threading.Event | None = None,
     ) -> Iterator[AnswerEvent]:
         if self.trouble is not None:
             raise self.trouble
-        result = self.search(question)
+        result = self.search(question, picture=picture)
         passages = tuple(self._passage(hit, question) for hit in result.hits)
         yield Retrieved(result, passages)
         time.sleep(self.pace)
@@ -267,6 +415,20 @@ class FakeLibrary:
             return self.reply
         said = (p.text[e.start : e.end].strip() + f" [{p.number}]" for p in passages[:3] for e in p.evidence)
         return "\n\n".join(said)
+
+
+def _chunk_of(document: Document) -> Chunk:
+    return (
+        picture_chunk(document)
+        if document.kind == "image"
+        else make_chunk(document, page=1 if document.pages else None)
+    )
+
+
+def _mean(data: bytes) -> tuple[int, int, int]:
+    """The mean colour of an encoded picture."""
+    red, green, blue = Image.open(io.BytesIO(data)).convert("RGB").resize((1, 1)).getpixel((0, 0))  # type: ignore[misc]
+    return int(red), int(green), int(blue)
 
 
 def _words(text: str) -> list[str]:

@@ -64,7 +64,7 @@ def test_a_title_is_the_beginning_of_the_question() -> None:
 
 def test_a_turn_shows_question_answer_and_actions() -> None:
     made = render_thread(kept(ANSWER, "a <b>?"), STATUS)
-    assert '<h3 class="question">a &lt;b&gt;?</h3>' in made
+    assert '<h3 class="question" dir="auto">a &lt;b&gt;?</h3>' in made
     assert 'data-text="Twelve [1]."' in made
     assert "2 sources" in made
 

@@ -44,7 +44,7 @@ def test_a_partly_read_document_says_why(library: FakeLibrary) -> None:
 
 
 def test_the_line_of_a_job() -> None:
-    job = Job(1, ("/u/a.pdf", "/u/b.md"), adopts=True)
+    job = Job(1, ("/u/a.pdf", "/u/b.md"), work="adopt")
     assert job_line(job) == "Waiting: 2 files"
     running = replace(job, state="running", progress=Progress(1, 2, "/u/b.md", 7, 2.0, 125.0))
     assert job_line(running) == "Reading b.md · 1 of 2 files · 0.5 files/s · 2 min 5 s left"
@@ -57,7 +57,7 @@ def test_the_line_of_a_job() -> None:
 def test_a_stopped_job_says_that_it_is_stopping() -> None:
     stop = threading.Event()
     stop.set()
-    assert job_line(Job(1, ("/u/a.md",), adopts=True, state="running", stop=stop)).startswith("Stopping after")
+    assert job_line(Job(1, ("/u/a.md",), work="adopt", state="running", stop=stop)).startswith("Stopping after")
 
 
 def test_a_running_job_can_be_stopped_and_a_done_one_dismissed() -> None:

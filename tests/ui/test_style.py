@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ui.routes import SCRIPTS
+
 UI = Path(__file__).resolve().parents[2] / "ui"
 STYLE = (UI / "style.css").read_text()
 PAIRS = [(ink, ground) for ink in ("ink", "soft", "accent", "danger") for ground in ("paper", "sheet", "shade")] + [
@@ -59,7 +61,7 @@ def test_both_palettes_define_the_same_colours() -> None:
     assert both["light"].keys() == both["dark"].keys()
 
 
-@pytest.mark.parametrize("name", ["style.css", "page.js"])
+@pytest.mark.parametrize("name", ["style.css", "pictures.css", *SCRIPTS])
 def test_no_other_host_is_named(name: str) -> None:
     text = (UI / name).read_text()
     assert not re.search(r"https?://|@import|url\(", text)
@@ -70,7 +72,7 @@ def test_every_action_on_the_page_is_known_to_the_script() -> None:
     script = (UI / "page.js").read_text()
     python = "".join(path.read_text() for path in UI.glob("*.py"))
     asked = set(re.findall(r'data_do="([\w-]+)"', python)) | set(
-        re.findall(r'(?:icon_)?button\(\s*(?:"[^"]*"|f"[^"]*"|many),\s*(?:f?"[^"]*",\s*)?"([\w-]+)"', python)
+        re.findall(r'(?<!\w)(?:icon_)?button\(\s*(?:"[^"]*"|f"[^"]*"|many),\s*(?:f?"[^"]*",\s*)?"([\w-]+)"', python)
     )
     assert asked
     for action in asked:
