@@ -5,10 +5,11 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 
-from rag.records import Box, Chunk, Document, Heading, OcrLine, Picture, chunk_id
-from rag.text import one_line, sentences
+from rag.ingest.sections import Section, paths_at, sections
+from rag.records import Box, Chunk, Document, OcrLine, Picture, chunk_id
+from rag.text import one_line
+from rag.text import sentences as sentence_spans
 
 Tokenize = Callable[[str], Sequence[tuple[int, int]]]
 """A text to the character spans of its tokens in order, special tokens left out."""
@@ -45,7 +46,11 @@ def chunk(document: Document, tokenize: Tokenize, max_tokens: int) -> list[Chunk
         raise ValueError(f"chunks of {max_tokens} tokens are too small; give at least 8")
     cutter = _Cutter(document, tokenize, max_tokens)
     pieces = sorted((*cutter.pieces(), *cutter.picture_pieces()), key=lambda piece: (piece.start, piece.end))
-    return [_as_chunk(document, ordinal, piece) for ordinal, piece in enumerate(pieces)]
+    lines = {page.number: page.lines for page in document.pages}
+    return [
+        _as_chunk(document, ordinal, piece, _region(piece, lines.get(piece.page or 0, ())))
+        for ordinal, piece in enumerate(pieces)
+    ]
 
 
 def embedding_text(chunk: Chunk) -> str:
@@ -57,10 +62,14 @@ def embedding_text(chunk: Chunk) -> str:
 
 
 def says_something(chunk: Chunk) -> bool:
-    """Whether there are words to embed: a picture may have none but a name that a camera gave it."""
+    """Whether there are words to embed: a picture may have none but a name that a camera gave it.
+
+    The title of a note or PDF says nothing about a picture in it; the headings above the picture do.
+    """
     if chunk.modality == "text" or chunk.text or chunk.caption or chunk.around:
         return True
-    return any(_NAME_WORD.fullmatch(word) for word in _WORDS.findall(chunk.context.casefold()))
+    named = chunk.context if chunk.kind == "image" else " ".join(chunk.headings)
+    return any(_NAME_WORD.fullmatch(word) for word in _WORDS.findall(named.casefold()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +79,6 @@ class _Context:
     title: str
     headings: tuple[str, ...]
     room: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    """Text under one heading path on one page. `bare` means that it has no words beside its heading."""
-
-    start: int
-    end: int
-    page: int | None
-    path: tuple[str, ...]
-    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ class _Piece:
     around: str = ""
 
 
-def _as_chunk(document: Document, ordinal: int, piece: _Piece) -> Chunk:
+def _as_chunk(document: Document, ordinal: int, piece: _Piece, region: Box | None) -> Chunk:
     picture = piece.picture
     number = picture.number if picture else None
     return Chunk(
@@ -121,15 +119,15 @@ def _as_chunk(document: Document, ordinal: int, piece: _Piece) -> Chunk:
         digest=picture.digest if picture and piece.whole else "",
         caption=piece.caption,
         around=piece.around,
-        region=_region(document, piece),
+        region=region,
     )
 
 
-def _region(document: Document, piece: _Piece) -> Box | None:
+def _region(piece: _Piece, page_lines: Sequence[OcrLine]) -> Box | None:
     """A figure's place on its page; else the rectangle around what was read of the piece, None for a whole picture."""
     if piece.picture and (piece.picture.box or piece.whole):
         return piece.picture.box
-    lines = piece.picture.lines if piece.picture else _page_lines(document, piece.page)
+    lines = piece.picture.lines if piece.picture else page_lines
     boxes = [line.box for line in lines if line.start < piece.end and piece.start < line.end]
     if not boxes:
         return None
@@ -139,10 +137,6 @@ def _region(document: Document, piece: _Piece) -> Box | None:
         right=max(box.right for box in boxes),
         bottom=max(box.bottom for box in boxes),
     )
-
-
-def _page_lines(document: Document, number: int | None) -> tuple[OcrLine, ...]:
-    return next((page.lines for page in document.pages if page.number == number), ())
 
 
 class _Cutter:
@@ -155,44 +149,56 @@ class _Cutter:
         self.max_tokens = max_tokens
         self.starts = _token_starts(self.text, tokenize)
         self.paragraphs = [match.end() for match in _PARAGRAPH_END.finditer(self.text)]
-        self.sentences = [start for start, _ in sentences(self.text, document.language)]
+        self.sentences = [start for start, _ in sentence_spans(self.text, document.language)]
         self.contexts: dict[tuple[str, ...], _Context] = {}
 
     def pieces(self) -> Iterator[_Piece]:
-        for section in self._joined(_sections(self.document)):
+        for section in self._joined(sections(self.document)):
             context = self._context(section.path)
-            start = self._skip_white(section.start, section.end)
-            while start < section.end:
-                end = self._piece_end(start, section.end, context.room)
-                yield _Piece(start, start + len(self.text[start:end].rstrip()), section.page, context)
-                start = self._skip_white(end, section.end)
+            for start, end in self._cut(section.start, section.end, context.room):
+                yield _Piece(start, end, section.page, context)
 
     def picture_pieces(self) -> Iterator[_Piece]:
         """Each picture as one piece with the beginning of its words, and what is left of them."""
-        for picture in self.document.pictures:
-            context = self._context(_path_at(self.document, picture.at))
-            quarter = self.max_tokens // 4
-            caption = self._shortened(picture.caption, quarter)
-            around = self._shortened(picture.around, quarter)
-            room = context.room - sum(self._context_size(part, ()) for part in (caption, around))
-            start = self._skip_white(picture.start, picture.end)
-            end = self._piece_end(start, picture.end, room) if start < picture.end else start
-            end = start + len(self.text[start:end].rstrip())
-            yield _Piece(start, end, picture.page, context, picture, True, caption, around)
-            start = self._skip_white(end, picture.end)
-            while start < picture.end:
-                end = self._piece_end(start, picture.end, context.room)
-                yield _Piece(start, start + len(self.text[start:end].rstrip()), picture.page, context, picture)
-                start = self._skip_white(end, picture.end)
+        pictures = self.document.pictures
+        for picture, path in zip(pictures, paths_at(self.document, [each.at for each in pictures]), strict=True):
+            whole = self._whole_picture(picture, self._context(path))
+            yield whole
+            for start, end in self._cut(whole.end, picture.end, whole.context.room):
+                yield _Piece(start, end, picture.page, whole.context, picture)
 
-    def _joined(self, sections: Iterator[_Section]) -> Iterator[_Section]:
+    def _whole_picture(self, picture: Picture, context: _Context) -> _Piece:
+        """At most a quarter of the tokens go to the caption; the words around it get what its own words leave."""
+        quarter = self.max_tokens // 4
+        caption = self._shortened(picture.caption, quarter)
+        room = context.room - self._context_size(caption, ())
+        around = self._shortened(picture.around, quarter)
+        own = room - self._context_size(around, ())
+        start, end = next(self._cut(picture.start, picture.end, own), (picture.start, picture.start))
+        if end == self._last_word(picture):
+            taken = max(self._tokens(start, end), self._tokens_alone(start, end))
+            around = self._shortened(picture.around, room - taken)
+        return _Piece(start, end, picture.page, context, picture, True, caption, around)
+
+    def _last_word(self, picture: Picture) -> int:
+        return picture.start + len(self.text[picture.start : picture.end].rstrip())
+
+    def _cut(self, start: int, end: int, room: int) -> Iterator[tuple[int, int]]:
+        """The text from `start` to `end` in pieces of at most `room` tokens, without white space at their ends."""
+        start = self._skip_white(start, end)
+        while start < end:
+            cut = self._piece_end(start, end, room)
+            yield start, start + len(self.text[start:cut].rstrip())
+            start = self._skip_white(cut, end)
+
+    def _joined(self, parts: Iterator[Section]) -> Iterator[Section]:
         """Sections with each one that is too small to stand alone put in front of the next on its page."""
-        held: _Section | None = None
-        for section in sections:
+        held: Section | None = None
+        for section in parts:
             if held is None:
                 held = section
                 continue
-            union = _union(held, section)
+            union = held.joined(section)
             if self._belong(held, section) and self._size(union) <= self._context(union.path).room:
                 held = union
             else:
@@ -201,11 +207,16 @@ class _Cutter:
         if held is not None:
             yield held
 
-    def _belong(self, first: _Section, second: _Section) -> bool:
-        return first.page == second.page and (first.bare or self._size(first) < self.max_tokens // 8)
+    def _belong(self, first: Section, second: Section) -> bool:
+        if first.page != second.page or first.end != second.start:  # a picture's words may lie between them
+            return False
+        return first.bare or self._size(first) < self.max_tokens // 8
 
-    def _size(self, section: _Section) -> int:
-        return bisect_left(self.starts, section.end) - bisect_left(self.starts, section.start)
+    def _size(self, section: Section) -> int:
+        return self._tokens(section.start, section.end)
+
+    def _tokens(self, start: int, end: int) -> int:
+        return bisect_left(self.starts, end) - bisect_left(self.starts, start)
 
     def _skip_white(self, start: int, end: int) -> int:
         match = _WHITE.match(self.text, start, end)
@@ -297,68 +308,3 @@ def _segments(text: str) -> Iterator[tuple[int, str]]:
             end = max(text.rfind(" ", start, end), text.rfind("\n", start, end)) + 1 or end
         yield start, text[start:end]
         start = end
-
-
-def _sections(document: Document) -> Iterator[_Section]:
-    """The document cut at its pages and headings, each part with the path of headings that it stands under."""
-    headings = sorted(document.headings, key=lambda heading: heading.start)
-    path: list[Heading] = []
-    at = 0
-    for start, end, page in _regions(document):
-        headed = False
-        while at < len(headings) and headings[at].start < end:
-            heading = headings[at]
-            if heading.start > start:
-                yield _section(document.text, start, heading.start, page, path, headed)
-                start = heading.start
-            path = [*(above for above in path if above.level < heading.level), heading]
-            at, headed = at + 1, True
-        yield _section(document.text, start, end, page, path, headed)
-
-
-def _section(text: str, start: int, end: int, page: int | None, path: list[Heading], headed: bool) -> _Section:
-    body = text.find("\n", start, end) if headed else start
-    bare = body < 0 or not any(map(str.isalnum, text[body:end]))
-    return _Section(start, end, page, tuple(heading.text for heading in path), bare)
-
-
-def _regions(document: Document) -> Iterator[tuple[int, int, int | None]]:
-    """Pages, and whatever text lies between them, in order; what was read in pictures is left out."""
-    at = 0
-    for page in sorted(document.pages, key=lambda page: page.start):
-        if at < page.start:
-            yield from _outside_pictures(document, at, page.start, None)
-        yield from _outside_pictures(document, page.start, page.end, page.number)
-        at = page.end
-    if at < len(document.text):
-        yield from _outside_pictures(document, at, len(document.text), None)
-
-
-def _outside_pictures(
-    document: Document, start: int, end: int, page: int | None
-) -> Iterator[tuple[int, int, int | None]]:
-    inside = sorted(
-        (max(start, p.start), min(end, p.end)) for p in document.pictures if p.start < end and start < p.end
-    )
-    for left, right in inside:
-        if start < left:
-            yield start, left, page
-        start = max(start, right)
-    if start < end or not inside:
-        yield start, end, page
-
-
-def _path_at(document: Document, at: int) -> tuple[str, ...]:
-    """The headings under which the place `at` stands."""
-    path: list[Heading] = []
-    for heading in sorted(document.headings, key=lambda heading: heading.start):
-        if heading.start <= at:
-            path = [*(above for above in path if above.level < heading.level), heading]
-    return tuple(heading.text for heading in path)
-
-
-def _union(first: _Section, second: _Section) -> _Section:
-    shared = tuple(a for a, b in takewhile(lambda pair: pair[0] == pair[1], zip(first.path, second.path, strict=False)))
-    return _Section(
-        first.start, second.end, first.page, second.path if first.bare else shared, first.bare and second.bare
-    )

@@ -22,8 +22,11 @@ _ATTRIBUTE = re.compile(
 )
 _SIZE = re.compile(r"\|?\s*\d+(?:\s*x\s*\d+)?\s*$")  # "300" and "300x200", behind a bar: how large it is shown
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:|//", re.IGNORECASE)  # of one letter it is a Windows drive
+_DESTINATION = re.compile(r"\([^)\n]*\)|\[[^\]\n]*\]")  # behind an image's alternative text
 _MARKUP = re.compile(
-    r"!\[\[[^\]\n]*\]\]|!\[[^\]\n]*\](?:\([^)\n]*\)|\[[^\]\n]*\])|<img\b[^>]*>|(?m:^[ \t>]*#{1,6}[ \t])"
+    r"!\[\[[^\]\n]*\]\]|!\[[^\]\n]*\](?:\([^)\n]*\)|\[[^\]\n]*\])|<img\b[^>]*>"  # other pictures
+    r"|(?m:^[ \t>]*(?:#{1,6}[ \t]+|(?:[-*+]|\d+[.)])[ \t]+)?)"  # marks of quotations, headings and lists
+    r"|(?m:^[ \t]*\|[ \t:|-]+$)"  # the rule below a table's head
 )
 
 
@@ -69,6 +72,8 @@ def _found(tokens: Sequence[Token], text: str) -> Iterator[tuple[str, str, int, 
             start = text.find(written, at, last)
             if start >= 0:
                 at = start + len(written)
+                destination = _DESTINATION.match(text, at, last)
+                at = destination.end() if destination else at
             if is_local(target):
                 yield target, caption, max(start, lines[token.map[0]]), at
 

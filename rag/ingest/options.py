@@ -1,5 +1,6 @@
 """What a person may choose about reading files. Imported by everything, so it imports nothing slow."""
 
+import math
 from dataclasses import dataclass
 
 from rag.pictures import MAX_MEGAPIXELS
@@ -24,9 +25,11 @@ class ParseOptions:
     """How files are read and cut.
 
     `tokenizer_file` is a `tokenizer.json`; None: words and signs count as tokens. `max_tokens` are those of a chunk.
+    After `pixel_seconds` no further picture or page of a file is read: the rest of it is kept, with a warning.
     """
 
     tokenizer_file: str | None
     max_tokens: int
     max_file_mb: int
     read: ReadOptions = ReadOptions()
+    pixel_seconds: float = math.inf

@@ -15,9 +15,10 @@ from rag.errors import UnreadableFile
 from rag.ingest import media
 from rag.ingest.analyse import analyse, detect_language
 from rag.ingest.chunk import Tokenize, chunk, embedding_text
+from rag.ingest.clock import limited_to
 from rag.ingest.files import load
 from rag.ingest.options import ParseOptions
-from rag.records import Chunk, Document, Failure, Source
+from rag.records import Chunk, Document, Failure, Picture, Source
 from rag.text import one_line
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ if TYPE_CHECKING:
 _DEEPEST_ATTACHMENT = 3
 _MOST_ATTACHMENTS = 200  # in one file, at all depths together
 _FEW, _SMALL = 8, 1_000_000  # so few text files of so few bytes are read here, since a new process takes seconds
+_PIXEL_SHARE = 0.7  # of the time for a file after which no more pixels are read: a slow page may take the rest
+_NAMED = 5  # attachments that a warning names
+_SHOWS_PICTURES = re.compile(rb"!\[|<img\b", re.IGNORECASE)
+# Signatures and the like, which nobody wants to be told of.
+_PASSED_OVER = frozenset(
+    {
+        "application/pkcs7-signature",
+        "application/x-pkcs7-signature",
+        "application/pgp-signature",
+        "application/pgp-keys",
+    }
+)
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -69,8 +82,10 @@ def parse_all(
 
     Yields in the order in which they are done. A file that crashes its process, exhausts memory or takes too long
     gives UnreadableFile, and the rest goes on. No more than a few documents are held at a time, however slowly they
-    are taken. Closing the iterator ends the processes.
+    are taken. Closing the iterator ends the processes. Reading pixels stops in time, so that a long scan is kept in
+    part.
     """
+    options = replace(options, pixel_seconds=min(options.pixel_seconds, timeout * _PIXEL_SHARE))
     if len(tasks) <= _FEW and all(map(_is_light, tasks)):
         for task in tasks:
             yield task, _outcome(partial(parse, task, options), task, timeout)
@@ -98,8 +113,9 @@ def parse(task: ReadTask, options: ParseOptions) -> Parsed:
         UnreadableFile: and nothing else.
     """
     try:
-        source = load(task.path, task.media_type, options.max_file_mb)
-        return parse_source(source, options, task.root)
+        with limited_to(options.pixel_seconds):
+            source = load(task.path, task.media_type, options.max_file_mb)
+            return parse_source(source, options, task.root)
     except UnreadableFile:
         raise
     except MemoryError as exc:
@@ -141,9 +157,9 @@ class _Parser:
         chunks = tuple(chunk(document, self.tokenize, self.options.max_tokens))
         inside: list[Parsed] = []
         failed: list[Failure] = []
-        for attached in document.attachments:
-            if not can_read(attached):
-                continue
+        unread = [attached for attached in document.attachments if not can_read(attached)]
+        document = replace(document, warnings=(*document.warnings, *_kinds_not_read(unread)))
+        for attached in filter(can_read, document.attachments):
             if depth == 0 or self.left == 0:
                 failed.append(Failure(attached.path, "it is one of too many attachments, or too deep inside others"))
                 continue
@@ -155,20 +171,31 @@ class _Parser:
         return Parsed(replace(document, attachments=()), chunks, _words(document, chunks), tuple(inside), tuple(failed))
 
 
+def _kinds_not_read(attachments: Sequence[Source]) -> tuple[str, ...]:
+    names = [attached.name for attached in attachments if attached.media_type not in _PASSED_OVER]
+    if not names:
+        return ()
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    kinds = "this kind is" if len(names) == 1 else "these kinds are"
+    return (f"{', '.join(names[:_NAMED])}{more}: {kinds} not read",)
+
+
 def _words(document: Document, chunks: Sequence[Chunk]) -> tuple[str, ...]:
     """Each chunk's terms: a picture answers to all the words in it, the first chunk also to what names the file."""
-    texts = [embedding_text(replace(each, text=_all_words(document, each))) for each in chunks]
+    pictures = {picture.number: picture for picture in document.pictures}
+    texts = [_searched(document, each, pictures.get(each.picture or 0)) for each in chunks]
     names = " ".join((PurePath(document.path).stem, *document.tags, *_named(document)))
     if texts:
         texts[0] = f"{names}\n{texts[0]}"
     return tuple(analyse(text, document.language) for text in texts)
 
 
-def _all_words(document: Document, chunk: Chunk) -> str:
-    if chunk.modality == "text":
-        return chunk.text
-    picture = next(picture for picture in document.pictures if picture.number == chunk.picture)
-    return document.text[picture.start : picture.end]
+def _searched(document: Document, chunk: Chunk, picture: Picture | None) -> str:
+    """What a chunk is found by: for a picture all its words, and the name of its file where a note shows it."""
+    if picture is None or chunk.modality == "text":
+        return embedding_text(chunk)
+    words = embedding_text(replace(chunk, text=document.text[picture.start : picture.end]))
+    return f"{PurePath(picture.path).stem}\n{words}" if picture.path else words
 
 
 def _named(document: Document) -> Iterator[str]:
@@ -202,9 +229,12 @@ def _warm_up(tokenizer_file: str | None) -> None:
 
 
 def _is_light(task: ReadTask) -> bool:
-    """Whether reading it here is safe and quick: short text, which no foreign code parses."""
+    """Whether reading it here is safe and quick: short text without pictures, which no foreign code parses."""
+    path = Path(task.path)
     try:
-        return task.media_type in (media.MARKDOWN, media.PLAIN) and Path(task.path).stat().st_size <= _SMALL
+        if task.media_type not in (media.MARKDOWN, media.PLAIN) or path.stat().st_size > _SMALL:
+            return False
+        return task.media_type == media.PLAIN or not _SHOWS_PICTURES.search(path.read_bytes())
     except OSError:
         return True  # it fails at once
 
