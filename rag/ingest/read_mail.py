@@ -3,6 +3,7 @@
 import email
 import email.header
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
 from email.message import Message
@@ -14,6 +15,7 @@ from rag.ingest import media
 from rag.ingest.attachments import attachment
 from rag.ingest.decode import decode
 from rag.ingest.document import as_utc, make_document, only_unreadable
+from rag.ingest.mail_pictures import about, content_id, is_decoration, words_near
 from rag.ingest.read_web import visible_text
 from rag.records import Document, Source
 from rag.text import encodable, one_line
@@ -43,17 +45,17 @@ class MailReader:
         headers = _headers(message)
         if not headers:
             raise UnreadableFile(source.path, "it is not an e-mail message: it has no headers")
-        body, warnings = _body(message, source.path)
+        bodies = _bodies(message, source.path)
         head = "\n".join(f"{name}: {headers[name]}" for name in _SHOWN if name in headers)
         return make_document(
             source,
             "mail",
-            "\n\n".join(filter(None, (head, body))),
+            "\n\n".join(filter(None, (head, bodies.text))),
             headers.get("Subject"),
             date=_date(headers.get("Date", "")),
             fields=tuple((name, one_line(value, 1000)) for name, value in headers.items()),
-            attachments=tuple(_attachments(message, source)),
-            warnings=warnings,
+            attachments=tuple(_attachments(message, source, headers.get("Subject", ""), bodies)),
+            warnings=bodies.warnings,
         )
 
 
@@ -109,8 +111,17 @@ def _is_body(part: _Part) -> bool:
     return is_text and part.get_content_disposition() != "attachment" and not part.get_filename()
 
 
-def _body(message: _Part, path: str) -> tuple[str, tuple[str, ...]]:
-    """The body and warnings about it: all plain parts, or all HTML parts where the plain ones are blank."""
+@dataclass(frozen=True, slots=True)
+class _Bodies:
+    """The parts of a message that are its body. `text` is all plain ones, or all HTML where those are blank."""
+
+    text: str
+    plain: tuple[str, ...]
+    markup: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def _bodies(message: _Part, path: str) -> _Bodies:
     plain: list[str] = []
     markup: list[str] = []
     warnings: dict[str, None] = {}
@@ -119,7 +130,7 @@ def _body(message: _Part, path: str) -> tuple[str, tuple[str, ...]]:
         (markup if part.get_content_type() == "text/html" else plain).append(text)
         warnings.update({warning: None} if warning else {})
     body = "\n\n".join(text.strip() for text in plain if text.strip())
-    return body or "\n\n".join(map(visible_text, markup)), tuple(warnings)
+    return _Bodies(body or "\n\n".join(map(visible_text, markup)), tuple(plain), tuple(markup), tuple(warnings))
 
 
 def _part_text(part: _Part, path: str) -> tuple[str, str | None]:
@@ -141,15 +152,22 @@ def _payload(part: _Part) -> bytes:
     return data if isinstance(data, bytes) else b""
 
 
-def _attachments(message: _Part, source: Source) -> Iterator[Source]:
+def _attachments(message: _Part, source: Source, subject: str, bodies: _Bodies) -> Iterator[Source]:
+    """What is enclosed, numbered as it comes; decorations have a number, but are passed over."""
+    parts = [part for part in _leaves(message) if not _is_body(part)]
+    near = words_near(bodies.plain, bodies.markup) if any(map(content_id, parts)) else {}
     number = 0
-    for part in _leaves(message):
-        if _is_body(part):
-            continue
+    for part in parts:
         data = _enclosed_message(part) if part.get_content_type() == media.MAIL else _payload(part)
-        if data and number < _MOST_ATTACHMENTS:
-            number += 1
-            yield attachment(source, number, _name(part), data, part.get_content_type())
+        if not data or number == _MOST_ATTACHMENTS:
+            continue
+        number += 1
+        name = content_id(part)
+        around = about(subject, near.get(name) or bodies.text)
+        found = attachment(source, number, _name(part), data, part.get_content_type(), around)
+        within_text = name in near or part.get_content_disposition() == "inline"
+        if found.media_type not in media.IMAGES or not is_decoration(data, within_text):
+            yield found
 
 
 def _enclosed_message(part: _Part) -> bytes:
