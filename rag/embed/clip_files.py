@@ -87,7 +87,10 @@ def find_clip(setting: str, models: Path) -> ClipFiles | None:
     known = _known_architecture(architecture) if at else None
     if known is not None:
         return _by_architecture(architecture, known, Path(weights).expanduser().absolute())
-    return clip_in(Path(setting.removeprefix(LOCAL)).expanduser().absolute())
+    folder = Path(setting.removeprefix(LOCAL)).expanduser().absolute()
+    if at and not folder.exists():
+        raise ModelNotFound(f"open_clip has no architecture {architecture!r}; see open_clip.list_models()")
+    return clip_in(folder)
 
 
 def clip_in(folder: Path, *, name: str = "", trained: bool = True) -> ClipFiles:

@@ -73,8 +73,10 @@ def load_clip(files: ClipFiles, device: str = "cpu", precision: str = "fp32") ->
             open_clip.load_checkpoint(network, str(files.weights), device="cpu")
         tokenize = _tokenizer(files)
     except OSError as exc:  # transformers, when it may not ask the hub for the configuration of a text tower
+        tower = files.text.get("hf_model_name")
+        of = f" (of {tower!r} on the model hub)" if tower else ""
         raise ModelNotFound(
-            f"the image embedder {files.name!r} needs a file that is not on this machine: {_first_line(exc)}"
+            f"the image embedder {files.name!r} needs a file that is not on this machine{of}: {_first_line(exc)}"
         ) from exc
     except (RuntimeError, TypeError, ValueError, KeyError, AssertionError, SafetensorError) as exc:
         raise ModelCorrupt(

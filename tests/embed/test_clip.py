@@ -124,6 +124,7 @@ def test_half_precision_keeps_the_cosines(untrained: Path, precision: str) -> No
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 def test_a_gpu_gives_the_same_rows(small_clip: Path) -> None:
     gpu = ClipEmbedder(clip_in(small_clip), device="cuda")
     assert np.sum(gpu.embed_images(PICTURES) * on_cpu(small_clip).embed_images(PICTURES), axis=1).min() >= 0.998

@@ -80,7 +80,9 @@ def test_an_architecture_with_weights(copied: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_named_with_the_ways_to_name_one(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match=r"'ViT-B-33@.*hf-hub:.*<architecture>@"):
+    with pytest.raises(ModelNotFound, match=r"no open_clip model in '.*gone'.*hf-hub:.*<architecture>@"):
+        find_clip(str(tmp_path / "gone"), tmp_path)
+    with pytest.raises(ModelNotFound, match="no architecture 'ViT-B-33'"):
         find_clip("ViT-B-33@x.safetensors", tmp_path)
 
 
