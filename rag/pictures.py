@@ -27,7 +27,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")  # it tells standard error of
 MAX_MEGAPIXELS = 120  # what is decoded unless the settings say otherwise: 360 MB as RGB
 PREVIEW_SIDE = 512  # pixels of the longest side of a thumbnail
 VIEW_SIDE = 2560  # pixels of the longest side of what the screen shows in full
-HEAD = 1024  # bytes that `media_type` wants to see
+HEAD = 16_384  # bytes that `media_type` wants to see: comments may stand before an SVG
 
 DAMAGED = "damaged"
 """The key in `Image.info` under which `decode` says what is wrong with a picture that it could read in part."""
@@ -37,10 +37,10 @@ _INSIDE_SVG = 16  # megapixels of each picture that an SVG brings along
 _ORIENTATION = 0x0112  # EXIF tag
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)  # sizes of the header behind the file header, which tell its version
-_SVG_START = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!DOCTYPE\s+svg\b[^\[>]*(?:\[.*?\]\s*)?>\s*)?"
-    rb"(?:<!--.*?-->\s*)*<(?:\w+:)?svg[\s>]",
-    re.I | re.S,
+_SVG_START = re.compile(  # possessive throughout: it looks at each byte once, whatever stands there
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+)?(?:(?><!--.*?-->)\s*+)*+"
+    rb"(?:<!DOCTYPE\s++svg\b[^\[>]*+(?:\[(?>.*?\]\s*+>)|>)\s*+)?(?:(?><!--.*?-->)\s*+)*+<(?:\w++:)?svg[\s>]",
+    re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -86,7 +86,7 @@ def open_header(data: bytes, *, path: str = "picture", max_megapixels: int = MAX
     """
     if not data:
         raise UnreadableFile(path, "it is empty")
-    kind = media_type(data[: HEAD * 16])  # comments may stand before an SVG
+    kind = media_type(data[:HEAD])
     if kind is None:
         raise UnreadableFile(path, "it is no picture, or one of a kind that is not read, whatever its name says")
     if kind == "image/svg+xml":

@@ -2,6 +2,8 @@
 
 import re
 
+from rag import pictures
+
 MARKDOWN = "text/markdown"
 PLAIN = "text/plain"
 HTML = "text/html"
@@ -52,6 +54,8 @@ def sniff(head: bytes, name: str = "") -> str | None:
     """
     if head.startswith(b"%PDF-"):
         return PDF
+    if picture := pictures.media_type(head):
+        return picture
     if _HTML_START.match(head):
         return HTML
     if _MAIL_START.match(head):
