@@ -1,0 +1,121 @@
+"""The sample's pictures, read and found by the program as it starts: real embedder, real OCR, no model for pictures."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rag.build import open_library
+from rag.config import Settings
+from rag.errors import ModelNotFound
+from rag.library import Library
+from rag.models import starter
+from rag.records import Document, Hit
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+CORPUS = Path(__file__).resolve().parents[2] / "corpus"
+QUESTIONS: list[dict[str, Any]] = [
+    json.loads(line) for line in (CORPUS / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+]
+WRITTEN = [question for question in QUESTIONS if question.get("picture") == "written"]
+FACTS = [question for question in QUESTIONS if question.get("picture") == "facts"]
+K = 5
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    """The whole collection, indexed as `make run` does on a machine that has only the starter models."""
+    try:
+        starter.embedder_folder()
+    except ModelNotFound as missing:
+        pytest.skip(str(missing))
+    home = tmp_path_factory.mktemp("sample")
+    with closing(open_library(Settings(home=home, generator="none", image_embedder="none"))) as opened:
+        report = opened.add([CORPUS])
+        assert not report.failed
+        assert not report.warnings
+        yield opened
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def documents(library: Library, question: dict[str, Any]) -> list[Document]:
+    """The document that answers, with what is attached to it."""
+    path = str(CORPUS / question["source"])
+    found = [info for info in library.documents() if info.path == path or info.path.startswith(f"{path}!/")]
+    assert found, path
+    return [library.document(info.id) for info in found]
+
+
+def rank(library: Library, question: dict[str, Any]) -> int | None:
+    """The place (from 1) of the first hit on the right document and page, None beyond the first `K`."""
+    right = {document.id for document in documents(library, question)}
+
+    def answers(hit: Hit) -> bool:
+        places = (hit.chunk, *hit.also)
+        return any(place.document_id in right and question["page"] in (None, place.page) for place in places)
+
+    hits = library.search(question["question"], k=K).hits
+    return next((hit.rank for hit in hits if answers(hit)), None)
+
+
+@pytest.mark.parametrize("question", WRITTEN, ids=lambda question: question["question"])
+def test_the_answer_is_read_in_the_picture(library: Library, question: dict[str, Any]) -> None:
+    texts = []
+    for document in documents(library, question):
+        page = next((page for page in document.pages if page.number == question["page"]), None)
+        texts.append(document.text[page.start : page.end] if page else document.text)
+        texts += [
+            document.text[picture.start : picture.end]
+            for picture in document.pictures
+            if question["page"] in (None, picture.page)
+        ]
+    assert question["answer"] in squeezed(" ".join(texts))
+
+
+@pytest.mark.parametrize("question", WRITTEN + FACTS, ids=lambda question: question["question"])
+def test_the_picture_that_answers_is_among_the_first(library: Library, question: dict[str, Any]) -> None:
+    assert rank(library, question) is not None
+
+
+def test_most_answers_in_pictures_come_first(library: Library) -> None:
+    first = [question for question in WRITTEN if rank(library, question) == 1]
+    assert len(first) >= 0.8 * len(WRITTEN)
+
+
+def test_the_featured_question_about_a_screenshot_finds_it_first(library: Library) -> None:
+    featured = [question for question in WRITTEN if question.get("featured")]
+    assert [rank(library, question) for question in featured] == [1]
+
+
+def test_what_notes_and_mails_show_is_found_where_it_is_shown(library: Library) -> None:
+    for source, words in (
+        ("notes/house/larch-house-boiler.md", "cubic metres a month"),
+        ("notes/family/clockmaker-of-luebeck.md", "bell says MOELLER"),
+    ):
+        document = library.document(library.resolve(str(CORPUS / source)))
+        assert len(document.pictures) == 1
+        assert words in squeezed(document.text[document.pictures[0].start : document.pictures[0].end])
+
+
+def test_scanned_pages_are_read_from_their_pixels(library: Library) -> None:
+    document = library.document(library.resolve(str(CORPUS / "documents/viola-valuation-2024.pdf")))
+    assert [bool(page.lines) for page in document.pages] == [True, True]
+
+
+def test_figures_know_their_captions(library: Library) -> None:
+    document = library.document(library.resolve(str(CORPUS / "documents/hive-scales-2025.pdf")))
+    captions = [picture.caption for picture in document.pictures]
+    assert [caption.split(":")[0] for caption in captions] == ["Figure 1", "Figure 2"]
+
+
+def test_a_second_run_reads_nothing_again(library: Library) -> None:
+    report = library.add([CORPUS])
+    assert not report.added
+    assert not report.updated
