@@ -6,17 +6,19 @@ that does. So each list's scores become *evidence* first, whose size says how su
 
     words:    sqrt(contrast) * s / max(s),    contrast = 1 - mean(scores at ranks 2..10) / max(s)
     vectors:  WEIGHT * max(0, s - mean(s)) ** POWER,    mean over the candidates
-    pictures: max(0, 1 - (chance / bar) ** SURPRISE)
+    words to pictures:   max(0, 1 - (chance / bar) ** SURPRISE)
+    picture to pictures: (max(0, s - usual) / (1 - usual)) ** NEARNESS
 
 BM25 has no scale of its own, so its best is 1; but where ten chunks score nearly alike, the query's telling words
 matched nothing, and all of them count less. Cosines have a scale: stretching a flat list to 0..1 would make noise of
 it, so only the raw distance above the other candidates counts, and small distances count less still.
 
-Pictures are compared with words across two kinds of things, and the nearest of a thousand is near by chance alone. So
+Words are compared with pictures across two kinds of things, and the nearest of a thousand is near by chance alone. So
 a picture counts by how surprising its score is (`rag.retrieve.chance`). Where passages compete, the bar is high
 (STANDS_OUT) and what stays below it does not enter the list; evidence begins at 0 at the bar, so nothing jumps.
-Where only pictures are wanted, half of them are above the bar and all of them enter. One that certainly matches
-counts as much as the best of the words.
+Where only pictures are wanted, the bar is half of them and all of them enter. One that certainly matches counts as
+much as the best of the words. Between pictures there is a scale: 1 is the same picture, and what pictures usually
+have in common (their median) is nothing.
 
 The constants were chosen on public questions and on variants made to break one of the lists; eval/LOG.md has the
 tables, what was tried besides, and how far the choice can be trusted.
@@ -32,13 +34,14 @@ from numpy.typing import NDArray
 from rag.records import FoundBy
 from rag.retrieve.chance import Background
 
-Scale = Literal["bm25", "cosine"]
+Scale = Literal["bm25", "cosine", "chance", "likeness"]
 
 WEIGHT = 1.75  # of vectors against words; any from 1.5 to 2 does
 POWER = 1.3  # 1 lets a blind embedder's noise in, 2 is deaf to an embedder that is right by a little
 CONTRAST_RANKS = 10
 STANDS_OUT = 0.05  # of all pictures, how many would score as high by chance: below this it is taken for no chance
 SURPRISE = 0.2  # a picture 32 times less likely than the bar has half of the most evidence
+NEARNESS = 2.0  # a picture half-way between the usual one and the very same has a quarter of the most evidence
 BACKGROUND = 100  # of each list, the ranks whose chunks make up the background, however long the lists are
 
 # From here down the contrast stays the same. Without it a chunk at ranks 2..10 of a flat list could lose by scoring
@@ -54,7 +57,8 @@ class Leg:
     only other retrievers listed, as far as they are known. `whole` tells that the list holds all that it could find:
     an unknown score is then worth nothing. Otherwise an unknown BM25 is taken to be the lowest that is listed, which
     bounds it; an unknown cosine (no vector in that space) is no evidence either way. All evidence is multiplied by
-    `weight`. With a `background` cosines count by how surprising they are; `gated`: only what stands out does.
+    `weight`. Scale "chance" needs a `background`; `gated` means that only what stands out from it counts and enters.
+    Scale "likeness" needs to know the `usual` cosine, < 1.
     """
 
     retriever: str
@@ -65,15 +69,18 @@ class Leg:
     weight: float = 1.0
     background: Background | None = None
     gated: bool = True
+    usual: float = 0.0
 
     def entering(self) -> list[tuple[str, FoundBy]]:
         """What this leg puts into the one list, best first."""
-        judge = self.background.chance if self.background else lambda score: None
         entries = [
-            (name, FoundBy(self.retriever, rank, score, judge(score)))
+            (name, FoundBy(self.retriever, rank, score, self._chance(score)))
             for rank, (name, score) in enumerate(self.listed, start=1)
         ]
         return [(name, by) for name, by in entries if by.chance is None or not self.gated or by.chance < STANDS_OUT]
+
+    def _chance(self, score: float) -> float | None:
+        return None if self.background is None else self.background.chance(score)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +119,8 @@ def _found_by(legs: Iterable[Leg]) -> dict[str, tuple[FoundBy, ...]]:
 
 
 def _usual(legs: Sequence[Leg]) -> set[str]:
-    """The candidates whose mean is the background of cosines without one: pictures would change it for the texts."""
-    return {name for leg in legs if leg.background is None for name, _ in leg.listed[:BACKGROUND]}
+    """The candidates whose mean cosine is the usual one of texts: those of the lists of texts."""
+    return {name for leg in legs if leg.scale in ("bm25", "cosine") for name, _ in leg.listed[:BACKGROUND]}
 
 
 def _evidence(leg: Leg, ids: Sequence[str], usual: set[str]) -> NDArray[np.float64]:
@@ -122,8 +129,11 @@ def _evidence(leg: Leg, ids: Sequence[str], usual: set[str]) -> NDArray[np.float
     scores = np.array([known.get(name, np.nan) for name in ids])
     if not leg.listed:
         return np.zeros(len(ids))
-    if leg.background is not None:
+    if leg.scale == "chance" and leg.background is not None:
         return _surprise(scores, leg.background, STANDS_OUT if leg.gated else leg.background.population / 2)
+    if leg.scale == "likeness":
+        above = np.maximum(np.nan_to_num(scores, nan=leg.usual) - leg.usual, 0.0)
+        return np.asarray((above / (1 - leg.usual)) ** NEARNESS)
     if leg.scale == "cosine":
         candidates = np.array([name in usual for name in ids])
         return _stands_out(scores, float(np.nanmean(scores[candidates & ~np.isnan(scores)])))

@@ -9,20 +9,23 @@ from numpy.typing import NDArray
 from rag.filters import Filter, In, both
 from rag.protocols import IMAGE_SPACE, ImageEmbedder, Store
 from rag.records import Match
-from rag.retrieve.chance import Background, background
+from rag.retrieve.chance import PRIOR, Background, background
 from rag.retrieve.neutral import NEUTRAL
 
 SAMPLE = 512  # pictures that make up a query's background: its centre is then known to a twentieth of its spread
-_PEERS = 32  # of them that are compared with all others, to know what two unrelated pictures have in common
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The pictures nearest to `vector` (float32[D]) by exact cosine, and what cosines it gets by chance."""
+    """The pictures nearest to `vector` (float32[D]) by exact cosine, and the cosines that it usually gets.
+
+    For words these are a `background`, for a picture the one cosine `usual`.
+    """
 
     vector: NDArray[np.float32] = field(repr=False)
     matches: tuple[Match, ...]
-    background: Background
+    background: Background | None = None
+    usual: float = 0.0
 
 
 class Looks:
@@ -45,8 +48,11 @@ class Looks:
         return self._store.sample(IMAGE_SPACE, SAMPLE)
 
     def of_words(self, text: str, sample: NDArray[np.float32], k: int, where: Filter | None) -> Look:
-        """The pictures that `text` describes best, judged beside what has nothing to do with pictures."""
-        return self._look(self._embedder.embed_texts([text])[0], sample, self._neutral @ sample.T, k, where)
+        """The pictures that `text` describes best, judged beside texts that have nothing to do with pictures."""
+        vector = self._embedder.embed_texts([text])[0]
+        population = max(self._store.count(both(where, In("modality", ("image",)))), 1)
+        found = background(sample @ vector, self._neutral @ sample.T, population)
+        return Look(vector, self._nearest(vector, k, where), background=found)
 
     def of_picture(self, picture: bytes, sample: NDArray[np.float32], k: int, where: Filter | None) -> Look:
         """The pictures that look like `picture`, encoded as any file is.
@@ -57,22 +63,16 @@ class Looks:
         return self.of_vector(self._embedder.embed_images([picture])[0], sample, k, where)
 
     def of_vector(self, vector: NDArray[np.float32], sample: NDArray[np.float32], k: int, where: Filter | None) -> Look:
-        """The pictures that look like the one with this `vector`, judged beside other pictures."""
-        peers = sample[:_PEERS] @ sample.T
-        np.fill_diagonal(peers, np.nan)
-        return self._look(vector, sample, peers, k, where)
+        """The pictures that look like the one with this `vector`.
 
-    def _look(
-        self,
-        vector: NDArray[np.float32],
-        sample: NDArray[np.float32],
-        others: NDArray[np.float32],
-        k: int,
-        where: Filter | None,
-    ) -> Look:
-        population = self._store.count(both(where, In("modality", ("image",))))
-        matches = self._store.search_vector(IMAGE_SPACE, vector, k, where)
-        return Look(vector, tuple(matches), background(sample @ vector, others, max(population, 1)))
+        What they usually have in common is the sample's median, or less where the sample is small: in a library of
+        two, every picture is half of what is usual.
+        """
+        usual = float(np.median(sample @ vector)) * len(sample) / (len(sample) + PRIOR)
+        return Look(vector, self._nearest(vector, k, where), usual=usual)
+
+    def _nearest(self, vector: NDArray[np.float32], k: int, where: Filter | None) -> tuple[Match, ...]:
+        return tuple(self._store.search_vector(IMAGE_SPACE, vector, k, where))
 
     @cached_property
     def _neutral(self) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """A question to one ranked list: one list per retriever, fused."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -13,12 +13,20 @@ from rag.filters import Filter
 from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder, Store
 from rag.records import Chunk, Hit, Match, Query, SearchResult
 from rag.retrieve.chance import Background
-from rag.retrieve.fuse import Fused, Leg, fuse
+from rag.retrieve.fuse import Fused, Leg, Scale, fuse
 from rag.retrieve.looks import Look, Looks
 
 TEXT, BM25 = "text", "bm25"
 IMAGE, LIKENESS = "image", "likeness"  # words to pictures, picture to pictures
 PICTURE_TEXT, PICTURE_BM25 = "picture_text", "picture_bm25"  # the words of a picture that was given beside words
+_SCALES: Mapping[str, Scale] = {
+    TEXT: "cosine",
+    BM25: "bm25",
+    IMAGE: "chance",
+    LIKENESS: "likeness",
+    PICTURE_TEXT: "cosine",
+    PICTURE_BM25: "bm25",
+}
 
 POOL = 100  # candidates from each retriever at least, so that the order does not depend on how many are asked for
 _POOL_PER_HIT = 4
@@ -40,7 +48,12 @@ class Ranked:
     space: str = ""
     vector: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     background: Background | None = None
+    usual: float = 0.0
     whole: bool = True
+
+    @property
+    def scale(self) -> Scale:
+        return _SCALES[self.retriever]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +104,7 @@ class Searcher:
 
         Of a long text the beginning counts. One without any letter or digit finds nothing: the nearest vectors to
         "???" are chance. Typed words weigh twice what is read in a picture given with them. Where passages compete
-        with pictures for a query in words, a picture is found by its looks only if it stands out.
+        with pictures for a query in words, a picture is found by what they say of its looks only if it stands out.
 
         Chunks that say the same are all listed; `rag.retrieve.context` chooses among them. The same picture in
         several places is listed once, at the better one; the others are in `Hit.also`, and a filter finds them. A
@@ -190,12 +203,13 @@ class Searcher:
         legs = [
             Leg(
                 ranked.retriever,
-                "bm25" if ranked.vector is None else "cosine",
+                ranked.scale,
                 [(match.chunk.id, match.score) for match in ranked.matches],
                 whole=ranked.whole,
                 weight=ranked.weight,
                 background=ranked.background,
                 gated=gated,
+                usual=ranked.usual,
             )
             for ranked in lists
         ]
@@ -231,7 +245,7 @@ def _said(picture: Chunk) -> str:
 
 
 def _seen(retriever: str, look: Look) -> Ranked:
-    return Ranked(retriever, look.matches, 1.0, IMAGE_SPACE, look.vector, look.background)
+    return Ranked(retriever, look.matches, 1.0, IMAGE_SPACE, look.vector, look.background, look.usual)
 
 
 def _passages_compete(lists: Sequence[Ranked]) -> bool:
