@@ -221,16 +221,16 @@ class Library:
     def _looked_after(self, report: AddReport, on_progress: OnProgress | None, stop: Event | None) -> AddReport:
         """`report` with what came of looking: a model that fails costs a line, what was written stays."""
         started = time.monotonic()
+        asked_for = {*report.added, *report.updated, *report.unchanged}
         try:
             looked = self._look(on_progress, stop)
+            failed = [failure for failure in looked.failed if failure.path in asked_for]
         except ModelError as exc:
-            name = self._image_embedder.state.name if self._image_embedder else ""
-            looked = Looked(failed=(Failure(name, f"pictures were not looked at: {exc}"),))
-        paths = {*report.added, *report.updated, *report.unchanged}
+            looked, failed = Looked(), [Failure("image_embedder", f"pictures were not looked at: {exc}")]
         return replace(
             report,
             looked=looked.pictures,
-            warnings=(*report.warnings, *(failure for failure in looked.failed if failure.path in paths)),
+            warnings=(*report.warnings, *failed),
             seconds=report.seconds + time.monotonic() - started,
         )
 

@@ -67,17 +67,19 @@ class Looker:
         self._started = self._written = time.monotonic()
         self._vectors: dict[str, NDArray[np.float32]] = {}  # by digest, on their way to the store
         self._passed: dict[str, Failure] = {}  # by chunk id
-        self._done = self._looked = 0
+        self._looked = 0
 
     def run(self) -> Looked:
         """Look until nothing is unseen but what cannot be opened, or until it is stopped."""
         while unseen := self._unseen():
+            self._tell(unseen[0].path)
             for batch in self._batches(unseen):
                 self._embed(batch)
                 self._tell(batch[-1][0].path)
                 if time.monotonic() - self._written >= _WRITE_SECONDS:
                     self._write()
             self._write()
+            self._tell(unseen[-1].path)
         if self._looked and not self._stop.is_set():
             self._locked(self._store.maintain)
         return Looked(self._looked, tuple(self._passed.values()))
@@ -138,7 +140,6 @@ class Looker:
                     self._embed([pair])
             return
         self._vectors.update(zip((chunk.digest for chunk, _ in batch), rows, strict=True))
-        self._done += len(batch)
 
     def _write(self) -> None:
         """Give the vectors to every picture that still has their digest, wherever it stands."""
@@ -168,26 +169,16 @@ class Looker:
 
     def _pass_over(self, chunk: Chunk, reason: str) -> None:
         self._passed[chunk.id] = Failure(chunk.path, f"picture {chunk.picture} could not be looked at: {reason}")
-        self._done += 1
 
     def _tell(self, path: str) -> None:
         if self._on_progress is None:
             return
         seconds = time.monotonic() - self._started
-        unseen = self._store.count(PICTURES, without=IMAGE_SPACE)
-        left = max(unseen - len(self._vectors) - len(self._passed), 0)
-        rate = seconds / self._done if self._done else None
-        self._on_progress(
-            Progress(
-                done=self._done,
-                total=self._done + left,
-                path=path,
-                chunks=self._done,
-                seconds=seconds,
-                seconds_left=rate * left if rate is not None else None,
-                stage="look",
-            )
-        )
+        through = len(self._vectors) + len(self._passed)  # and unseen to the store
+        done = self._looked + through
+        left = max(self._store.count(PICTURES, without=IMAGE_SPACE) - through, 0)
+        seconds_left = seconds / done * left if done else None
+        self._on_progress(Progress(done, done + left, path, done, seconds, seconds_left, "look"))
 
 
 class _Opened:

@@ -441,7 +441,8 @@ class Failure:
 class Progress:
     """How far `add` has come. `seconds_left` is None until there is a rate to judge by.
 
-    First files are read; then, at stage "look", `done` of `total` pictures have been looked at by the image embedder.
+    First files are read; then, at stage "look", `done` of `total` pictures have been looked at by the image embedder,
+    and `chunks` are theirs.
     """
 
     done: int

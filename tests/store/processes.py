@@ -2,19 +2,25 @@
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rag.records import Document, EmbeddedChunk, Failure
+from rag.ingest.options import ParseOptions
+from rag.ingest.parse import Parsed, ReadTask, parse
+from rag.records import Document, EmbeddedChunk, Failure, Progress
 from rag.store.catalogue import Catalogue
 from rag.store.lock import write_lock
+from tests.colours import COLOURS, ColourEmbedder, paint
 from tests.store.made import SPACES, embedded, written
+
+if TYPE_CHECKING:
+    from rag.library import Library
 
 PATHS = tuple(f"/home/me/{number}.md" for number in range(40))
 
@@ -106,4 +112,47 @@ def change_without_end(connection: Connection, home: Path, number: int) -> None:
             connection.send((number, "finished"))
             if number % 3 == 0:
                 store.maintain()
+        number += 1
+
+
+def repaint(folder: Path, number: int) -> None:
+    """The `number`-th state of a folder of pictures, some the same as others, and of a note that shows one."""
+    rng = np.random.default_rng(number)
+    for each in range(10):
+        if rng.random() < 0.6 or not (folder / f"{each}.png").exists():
+            paint(folder / f"{each}.png", *rng.choice(sorted(COLOURS), 3))
+    (folder / "note.new").write_text(f"Seen in year {int(rng.integers(3))}: ![](0.png) and ![](1.png).")
+    (folder / "note.new").replace(folder / "note.md")  # whoever kills the painter finds no half note
+
+
+def parse_here(tasks: Sequence[ReadTask], options: ParseOptions, *limits: float) -> Iterator[tuple[ReadTask, Parsed]]:
+    """What `parse_all` does, without its processes."""
+    for task in tasks:
+        yield task, parse(task, options)
+
+
+def picture_library(home: Path) -> "Library":
+    """A library that knows pictures by their colours and reads files in this process: quick to start, quick to kill."""
+    import rag.build
+    from rag import indexing, looking
+    from rag.config import load_settings
+
+    rag.build.build_image_embedder = lambda settings: ColourEmbedder()
+    indexing.parse_all = parse_here
+    looking.EMBED_PICTURES, looking._WRITE_SECONDS = 2, 0.0
+    return rag.build.open_library(load_settings(home=home, embedder="hashing", generator="none", ocr=False))
+
+
+def add_pictures_without_end(connection: Connection, home: Path, number: int) -> None:
+    """Repaint the folder and add it, again and again, telling how far it is."""
+    library = picture_library(home)
+
+    def tell(progress: Progress) -> None:
+        connection.send((number, progress.stage))
+        time.sleep(0.01)  # the looking itself is too quick to be killed in the middle
+
+    while True:
+        repaint(home / "pictures", number)
+        library.add([home / "pictures"], on_progress=tell)
+        connection.send((number, "finished"))
         number += 1

@@ -7,16 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag.library import Library
+from rag.pictures import digest
 from rag.store.catalogue import Catalogue
 from rag.store.lance_store import LanceStore
 from rag.store.lock import write_lock
 from rag.store.recover import recover, verify
+from tests.colours import ColourEmbedder
 from tests.store.made import SPACES, embedded
 from tests.store.processes import (
+    add_pictures_without_end,
     change,
     change_without_end,
     count_when_asked,
     open_catalogues,
+    picture_library,
     process,
     write_when_asked,
 )
@@ -72,6 +77,57 @@ def killed_writer(home: Path, number: int, kill: float | str) -> int:
             except EOFError:
                 break
     return max((done for done, step in messages if step == "finished"), default=number - 1)
+
+
+# A killed writer of pictures: the stage that it reports when it is killed, and how many reports later.
+PICTURE_KILLS = (("read", 1), ("look", 1), ("look", 4), ("finished", 0))
+
+
+@pytest.mark.slow
+def test_killed_while_adding_or_looking_at_pictures_nothing_is_lost_or_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rag.build
+    from rag import indexing, looking
+
+    for module, names in ((rag.build, ["build_image_embedder"]), (indexing, ["parse_all"])):
+        for name in names:
+            monkeypatch.setattr(module, name, getattr(module, name))  # `picture_library` changes it: put it back
+    for name in ("EMBED_PICTURES", "_WRITE_SECONDS"):
+        monkeypatch.setattr(looking, name, getattr(looking, name))
+    (tmp_path / "pictures").mkdir()
+    half = 0
+    for number, (stage, later) in enumerate(PICTURE_KILLS):
+        with process(add_pictures_without_end, tmp_path, 10 * number) as (child, connection):
+            while connection.recv()[1] != stage:
+                pass
+            for _ in range(later):
+                connection.recv()
+            child.kill()
+            child.join()
+        library = picture_library(tmp_path)
+        assert library.verify().problems == ()
+        half += 0 < library.status().unseen < library.status().pictures
+        assert_vectors_are_those_of_the_pictures(library)
+        report = library.add([tmp_path / "pictures"])
+        assert report.failed == report.warnings == ()
+        assert library.verify().problems == ()
+        assert (library.status().pictures, library.status().unseen) == (12, 0)
+        assert assert_vectors_are_those_of_the_pictures(library) == 12
+        library.close()
+    assert half > 0, "some were killed in the middle of looking"
+
+
+def assert_vectors_are_those_of_the_pictures(library: Library) -> int:
+    """Every image vector is that of the picture whose digest its chunk has; how many there are."""
+    embedder, files = ColourEmbedder(), (library.settings.home / "pictures").glob("*.png")
+    by_digest = {digest(data): embedder.embed_images([data])[0] for data in (file.read_bytes() for file in files)}
+    chunks = library._store.chunks([info.id for info in library.documents()])
+    held = library._store.vectors("image", [chunk.id for chunk in chunks])
+    for chunk in chunks:
+        if chunk.id in held and chunk.digest in by_digest:  # else the file was painted anew and not yet added
+            np.testing.assert_array_equal(held[chunk.id], by_digest[chunk.digest])
+    return len(held)
 
 
 def test_a_reader_in_another_process_sees_a_write_at_once(tmp_path: Path) -> None:
