@@ -8,26 +8,29 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Event
 
-from rag.answer.cite import cite, stands_in
-from rag.answer.clean import Cleaner, clean, unmarked
+from rag.answer.cite import LinesOf, cite, no_lines, stands_in
+from rag.answer.clean import Cleaner
 from rag.answer.evidence import SentencePool, grams, mark
-from rag.answer.prompt import Prompt, build_prompt, build_small_prompt, without_markers
+from rag.answer.prompt import Asked, PictureOf, Prompt, Sight, build_prompt, build_small_prompt
+from rag.answer.quotations import best, quoted
+from rag.answer.sources import numbered
 from rag.errors import GenerationError, ModelError
+from rag.pictures import digest
 from rag.protocols import Embedder, Generator
 from rag.records import Answer, AnswerEvent, Delta, Done, Finish, Message, Passage, Retrieved, SearchResult
-from rag.text import one_line, sentences
+from rag.text import sentences
 
 log = logging.getLogger(__name__)
 
 NOTHING_FOUND = "Nothing in your library answers this."
+NOTHING_LIKE_IT = "Nothing in your library is like this picture."
 NO_MODEL = "No language model is installed. These are the passages that come nearest:"
+CANNOT_SEE = "The language model cannot look at pictures. These are the sources that come nearest:"
 MODEL_FAILED = "The language model could not answer ({}). These are the passages that come nearest:"
 
 _SMALL = 700_000_000  # parameters; a smaller model is not left to speak for the sources, see `_small_reply`
 _SMALL_TOKENS = 64  # of its one sentence
-_QUOTES = 3  # sentences quoted where no model writes
 _NEARLY = 0.8  # of the best one's score, which a second quotation before a small model's own words must have
-_QUOTE = 400  # characters of each
 _COPIED = 0.8  # share of a sentence's grams that stand in a quotation which it only repeats
 _STOP = ("\nQuestion:", "\nSources:")  # a model that goes on with a question of its own
 
@@ -55,6 +58,11 @@ def answer(
     answer_tokens: int = 256,
     history: Sequence[Message] = (),
     stop: Event | None = None,
+    asked: bytes | None = None,
+    asked_words: str = "",
+    picture_of: PictureOf = lambda _: None,
+    prompt_pictures: int = 2,
+    lines_of: LinesOf = no_lines,
 ) -> Iterator[AnswerEvent]:
     """Answer `question` from the hits of `result`: Retrieved, then Deltas, then Done.
 
@@ -65,23 +73,31 @@ def answer(
         answer_tokens: the longest reply.
         history: earlier questions and answers, oldest first.
         stop: set it to end the reply at the next token; what was written is kept and cited.
+        asked: the encoded picture that the question came with; the question may be empty then.
+        asked_words: the words that were read in it.
+        picture_of: the encoded picture that a chunk is, for a model that sees; None where it cannot be had.
+        prompt_pictures: how many of those it is shown at most.
+        lines_of: the lines that were read where a chunk is from, for the regions of citations.
     """
     draft = _Draft(ms=dict(result.ms))
+    picture = Asked(asked, asked_words) if asked else None
+    told = f"{question}\n{asked_words}".strip()
     with _Stage(draft, "evidence"):
         passages = numbered(result)
         pool = SentencePool(passages, embedder)
-        passages = mark(question, passages, pool)
+        passages = mark(told, passages, pool) if told else passages
     yield Retrieved(result, passages)
     if not passages:
-        yield Done(Answer(question, NOTHING_FOUND, (), (), "stop", None, abstained=True, ms=draft.ms))
+        yield Done(_nothing(question, picture, draft))
         return
     cleaner = Cleaner(len(passages))
-    if generator is None:
+    if generator is None or not (generator.sees or _says_anything(told, passages)):
         draft.finish = "no_model"
-        yield draft.add(_quoted(NO_MODEL, passages))
+        yield draft.add(quoted(CANNOT_SEE if generator else NO_MODEL, passages))
     else:
         try:
-            prompt = _prompt(question, passages, generator, answer_tokens, history)
+            sight = Sight(generator.picture_tokens, prompt_pictures, picture_of) if generator.sees else None
+            prompt = _prompt(question, passages, generator, answer_tokens, history, picture, sight)
             passages = prompt.passages
             reply = _small_reply if prompt.beginning else _reply
             with _Stage(draft, "generate"):
@@ -89,9 +105,9 @@ def answer(
         except (GenerationError, ModelError) as exc:
             log.warning("no answer from %s: %s", generator.name, exc)
             draft.finish = "failed"
-            yield draft.add(("\n\n" if draft.text else "") + _quoted(MODEL_FAILED.format(exc), passages))
+            yield draft.add(("\n\n" if draft.text else "") + quoted(MODEL_FAILED.format(exc), passages))
     with _Stage(draft, "cite"):
-        text, citations = cite(draft.text.strip(), passages, pool)
+        text, citations = cite(draft.text.strip(), passages, pool, lines_of)
     yield Done(
         Answer(
             question=question,
@@ -99,24 +115,37 @@ def answer(
             citations=citations,
             passages=passages,
             finish=draft.finish,
-            model=generator.name if generator and draft.finish != "failed" else None,
+            model=generator.name if generator and draft.finish not in ("failed", "no_model") else None,
             removed_markers=cleaner.removed,
             tokens=generator.count_tokens(draft.raw) if generator and draft.raw else 0,
+            picture=digest(asked) if asked else "",
             ms=draft.ms,
         )
     )
 
 
-def numbered(result: SearchResult) -> tuple[Passage, ...]:
-    """The hits as passages, numbered from 1 in their order."""
-    chunks = [(hit, hit.chunk) for hit in result.hits]
-    return tuple(Passage(n, hit, chunk.text, chunk.start, chunk.end) for n, (hit, chunk) in enumerate(chunks, 1))
+def _nothing(question: str, asked: Asked | None, draft: _Draft) -> Answer:
+    text = NOTHING_FOUND if question.strip() else NOTHING_LIKE_IT
+    picture = digest(asked.picture) if asked else ""
+    return Answer(question, text, (), (), "stop", None, abstained=True, picture=picture, ms=draft.ms)
+
+
+def _says_anything(told: str, passages: Sequence[Passage]) -> bool:
+    """Whether there are words to answer, and words to answer from: what a model that does not see needs."""
+    return bool(told) and any(p.text or p.hit.chunk.caption or p.hit.chunk.around for p in passages)
 
 
 def _prompt(
-    question: str, passages: Sequence[Passage], generator: Generator, answer_tokens: int, history: Sequence[Message]
+    question: str,
+    passages: Sequence[Passage],
+    generator: Generator,
+    answer_tokens: int,
+    history: Sequence[Message],
+    asked: Asked | None,
+    sight: Sight | None,
 ) -> Prompt:
-    if 0 < generator.parameters < _SMALL and any(passage.evidence for passage in passages):
+    """A small model is left to quote, unless it is to look at what it was asked with, which nothing else can tell."""
+    if 0 < generator.parameters < _SMALL and any(p.evidence for p in passages) and not (asked and sight):
         return build_small_prompt(question, passages)
     return build_prompt(
         question,
@@ -125,6 +154,8 @@ def _prompt(
         context_tokens=generator.context_tokens,
         answer_tokens=answer_tokens,
         count_tokens=generator.count_tokens,
+        asked=asked,
+        sight=sight,
     )
 
 
@@ -150,13 +181,13 @@ def _small_reply(
     invents names and numbers. Sentences that say no more than one of the sources are few, but true. A second
     quotation that is nearly as good raises what is answered about the sample collection from 35 of 78 to 46.
     """
-    quoted = "\n\n".join(_best(prompt.passages, 2, _NEARLY))
-    yield draft.add(quoted)
+    quotations = "\n\n".join(best(prompt.passages, 2, _NEARLY))
+    yield draft.add(quotations)
     sentence = _first_sentence(prompt, generator, min(answer_tokens, _SMALL_TOKENS), draft, stop)
     before = cleaner.removed
     sentence = cleaner.feed(sentence) + cleaner.finish()
     said = sentence.removeprefix(prompt.beginning)
-    repeated = len(grams(said) & grams(quoted)) >= _COPIED * len(grams(said))
+    repeated = len(grams(said) & grams(quotations)) >= _COPIED * len(grams(said))
     adds_nothing = any(stands_in(said, source, prompt.question) for source in prompt.evidence)
     if adds_nothing and not repeated and cleaner.removed == before:
         yield draft.add("\n\n" + sentence)
@@ -190,26 +221,6 @@ def _pieces(prompt: Prompt, generator: Generator, max_tokens: int, draft: _Draft
 def _stream(generator: Generator, messages: Sequence[Message], max_tokens: int) -> Coroutine[str, None, None]:
     """The generator's iterator as one that can be closed."""
     yield from generator.stream(messages, max_tokens=max_tokens, stop=_STOP)
-
-
-def _quoted(opening: str, passages: Sequence[Passage]) -> str:
-    """`opening`, then the best evidence of the passages, quoted and marked."""
-    return "\n\n".join([clean(opening, 0)[0], *_best(passages, _QUOTES)])
-
-
-def _best(passages: Sequence[Passage], count: int, least: float = 0.0) -> list[str]:
-    """The `count` best sentences of evidence, quoted, each with the marker of its passage; safe to show.
-
-    Those whose score is below `least` of the best one's are left out.
-    """
-    found = sorted(((e, p) for p in passages for e in p.evidence), key=lambda item: -item[0].score)
-    good = [(e, p) for e, p in found[:count] if e.score >= least * found[0][0].score]
-    return [_quotation(passage, e.start - passage.start, e.end - passage.start) for e, passage in good]
-
-
-def _quotation(passage: Passage, start: int, end: int) -> str:
-    words, _ = clean(without_markers(unmarked(one_line(passage.text[start:end], _QUOTE))), 0)
-    return f"“{words}” [{passage.number}]"
 
 
 class _Stage:

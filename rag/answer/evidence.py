@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.answer.sources import is_picture, sentence_spans
 from rag.protocols import Embedder
 from rag.records import Evidence, Passage
-from rag.text import sentences
 
 # Chosen on xquad-en (1,190 questions): the answer lies in the first sentence for .751 of them by cosine alone, .827 by
 # overlap of 4-grams alone, .832 by their sum; in the first two for .899, .931 and .931. On the 78 questions about the
@@ -33,7 +33,7 @@ _CUT = 1000  # characters of a sentence that are embedded
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence of `passage`: `Document.text[start:end] == text`."""
+    """A sentence of `passage`: `Document.text[start:end] == text`, or the caption of a picture with an empty span."""
 
     passage: Passage
     start: int
@@ -47,7 +47,9 @@ class Sentence:
     @property
     def embedded(self) -> str:
         """What the embedder reads: out of its place, "It is 1.3 bar" could be about anything."""
-        return f"{self.passage.hit.chunk.context}\n{self.text[:_CUT]}"
+        chunk = self.passage.hit.chunk
+        place = f"{chunk.context}\n{chunk.caption}".strip() if self.start < self.end else chunk.context
+        return f"{place}\n{self.text[:_CUT]}"
 
 
 class SentencePool:
@@ -128,7 +130,10 @@ def mark(question: str, passages: Sequence[Passage], pool: SentencePool, *, most
 
 def _readable(passage: Passage) -> list[Sentence]:
     """The sentences of a passage that can say something; headings and questions only where there is nothing else."""
-    spans = sentences(passage.text, passage.hit.chunk.language)
-    found = [Sentence(passage, passage.start + a, passage.start + b, passage.text[a:b]) for a, b in spans]
+    found = [
+        Sentence(passage, passage.start + a, passage.start + b, passage.text[a:b]) for a, b in sentence_spans(passage)
+    ]
+    if is_picture(passage) and passage.hit.chunk.caption:
+        found.append(Sentence(passage, passage.start, passage.start, passage.hit.chunk.caption))
     telling = [s for s in found if sum(map(str.isalnum, s.text)) >= _LEAST_CHARACTERS]
     return [s for s in telling if not _SAYS_NOTHING.match(s.text)] or telling

@@ -2,18 +2,22 @@
 
 import re
 import time
+from dataclasses import replace
+from pathlib import Path
 from threading import Event
 
 import pytest
 
-from rag.answer.answer import MODEL_FAILED, NO_MODEL, NOTHING_FOUND, answer
+from rag.answer.answer import CANNOT_SEE, MODEL_FAILED, NO_MODEL, NOTHING_FOUND, NOTHING_LIKE_IT, answer
 from rag.answer.llama import LlamaGenerator
 from rag.embed.hashing import HashingEmbedder
 from rag.models import starter
+from rag.pictures import digest
 from rag.protocols import Generator
-from rag.records import Answer, AnswerEvent, Delta, Done, Message, Retrieved, SearchResult
-from tests.answer.passages import result
+from rag.records import Answer, AnswerEvent, Chunk, Delta, Done, Message, Retrieved, SearchResult
+from tests.answer.passages import found_result, hit, picture_bytes, picture_hit, result
 from tests.answer.test_clean import INJECTIONS
+from tests.answer.tiny_eyes import colour_words, picture, write_eyes
 from tests.fakes import ScriptedGenerator
 
 QUESTION = "Who opened the bakery in 1962?"
@@ -25,8 +29,10 @@ FOUND = result(
 QUOTED = "“It was opened by Ana Flores in 1962.” [1]"
 
 
-def events(generator: Generator | None, found: SearchResult = FOUND, **options: object) -> list[AnswerEvent]:
-    return list(answer(QUESTION, found, embedder=HashingEmbedder(), generator=generator, **options))  # type: ignore[arg-type]
+def events(
+    generator: Generator | None, found: SearchResult = FOUND, question: str = QUESTION, **options: object
+) -> list[AnswerEvent]:
+    return list(answer(question, found, embedder=HashingEmbedder(), generator=generator, **options))  # type: ignore[arg-type]
 
 
 def final(all_events: list[AnswerEvent]) -> Answer:
@@ -199,3 +205,131 @@ def test_errors_of_other_kinds_are_not_swallowed() -> None:
 
     with pytest.raises(ZeroDivisionError):
         events(ScriptedGenerator(broken))
+
+
+# --- pictures ---
+
+MINE = b"my picture"
+RECEIPT = "BAKERY FLORES\nRye bread 4.20\nTOTAL 5.80"
+PICTURES = found_result(
+    "",
+    picture_hit(1, caption="The harbour at night"),
+    picture_hit(2, RECEIPT),
+    hit(3, "The boat is blue. The first ferry leaves at 6:40."),
+    picture_hit(4),
+)
+
+
+def picture_of(chunk: Chunk) -> bytes:
+    return picture_bytes(int(chunk.id.removeprefix("chunk-")))
+
+
+def test_a_model_that_sees_is_shown_the_best_pictures() -> None:
+    generator = ScriptedGenerator("It is lit by lanterns [1].", picture_tokens=50)
+    told = final(events(generator, PICTURES, picture_of=picture_of, prompt_pictures=2))
+    assert generator.asked[0][-1].pictures == (picture_bytes(1), picture_bytes(2))
+    (citation,) = told.citations
+    assert (citation.quote, citation.picture, citation.start, citation.end) == ("The harbour at night", 1, 0, 0)
+    assert citation.supported is None
+    assert told.picture == ""
+
+
+def test_what_was_asked_with_a_picture_is_told_and_noted() -> None:
+    generator = ScriptedGenerator("A harbour [1].", picture_tokens=50)
+    told = final(events(generator, PICTURES, "", asked=MINE, asked_words="Pier 3", prompt_pictures=0))
+    assert generator.asked[0][-1].pictures == (MINE,)
+    assert "Words in it: Pier 3" in generator.asked[0][-1].text
+    assert "Question: What is this" in generator.asked[0][-1].text
+    assert (told.question, told.picture, told.text) == ("", digest(MINE), "A harbour [1].")
+
+
+def test_a_model_that_does_not_see_is_given_words() -> None:
+    generator = ScriptedGenerator("The total was 5.80 [2].")
+    told = final(
+        events(generator, PICTURES, "What was the total?", asked=MINE, asked_words="FLORES", picture_of=picture_of)
+    )
+    assert not generator.asked[0][-1].pictures
+    assert "a picture that you cannot see.\nWords in it: FLORES\n" in generator.asked[0][-1].text
+    assert f"Words in it: {RECEIPT}" in generator.asked[0][-1].text
+    assert [c.quote for c in told.citations] == ["TOTAL 5.80"]
+
+
+@pytest.mark.parametrize(
+    ("question", "found"), [("", PICTURES), ("  ", PICTURES), ("A harbour", found_result("", picture_hit(1)))]
+)
+def test_a_model_that_does_not_see_is_not_asked_what_only_eyes_can_tell(question: str, found: SearchResult) -> None:
+    generator = ScriptedGenerator("I see a harbour!")
+    told = final(events(generator, found, question, asked=MINE))
+    assert generator.asked == []
+    assert told.text.startswith(CANNOT_SEE)
+    assert (told.finish, told.model) == ("no_model", None)
+    assert told.citations[0].number == 1
+
+
+def test_without_a_model_pictures_speak_for_themselves() -> None:
+    told = final(events(None, PICTURES, "", asked=MINE))
+    assert told.text == (
+        f"{NO_MODEL}\n\n“The harbour at night” [1]\n\n“BAKERY FLORES Rye bread 4.20 TOTAL 5.80” [2]\n\n"
+        "“The boat is blue. The first ferry leaves at 6:40.” [3]"
+    )
+    assert [(c.number, c.picture) for c in told.citations] == [(1, 1), (2, 1), (3, None)]
+    told = final(events(None, found_result("", picture_hit(4)), "", asked=MINE))
+    assert told.text == f"{NO_MODEL}\n\nTitle 4 [1]"
+    assert "“TOTAL 5.80” [2]" in final(events(None, PICTURES, "What was the total?")).text
+
+
+def test_nothing_found_for_a_picture_is_said() -> None:
+    told = final(events(ScriptedGenerator("x", picture_tokens=9), found_result(""), "", asked=MINE))
+    assert (told.text, told.abstained, told.picture) == (NOTHING_LIKE_IT, True, digest(MINE))
+    assert final(events(None, found_result(""), "Where?", asked=MINE)).text == NOTHING_FOUND
+
+
+def test_a_small_model_quotes_the_words_of_pictures() -> None:
+    generator = ScriptedGenerator(" the total was 5.80.", parameters=SMALL)
+    told = final(events(generator, PICTURES, "Was the total 5.80?"))
+    assert told.text.startswith("“TOTAL 5.80” [2]")
+    assert (told.citations[0].number, told.citations[0].picture) == (2, 1)
+
+
+def test_a_small_model_that_sees_looks_at_the_picture_asked_with() -> None:
+    generator = ScriptedGenerator("A red boat [3].", parameters=SMALL, picture_tokens=50)
+    told = final(events(generator, PICTURES, "What is the boat called?", asked=MINE, picture_of=picture_of))
+    assert generator.asked[0][-1].pictures[-1] == MINE
+    assert told.text == "A red boat [3]."
+
+
+def test_the_same_words_are_quoted_once() -> None:
+    found = found_result("", hit(1, "Figure 3: the harbour."), picture_hit(2, caption="Figure 3: the harbour."))
+    assert final(events(None, found, "harbour")).text == f"{NO_MODEL}\n\n“Figure 3: the harbour.” [1]"
+
+
+def test_a_picture_too_large_for_the_context_leaves_the_passages() -> None:
+    told = final(events(ScriptedGenerator("x", picture_tokens=5000), PICTURES, asked=MINE))
+    assert told.finish == "failed"
+    assert "question and its picture do not fit" in told.text
+
+
+@pytest.mark.parametrize("attack", INJECTIONS)
+def test_a_picture_cannot_make_an_answer_load_or_link(attack: str) -> None:
+    given = picture_hit(1, f"bakery {attack}", caption=f"Opened in 1962 {attack} [2]")
+    titled = replace(given, chunk=replace(given.chunk, text="", end=0, caption="", title=f"bakery {attack}"))
+    for hits in ((given,), (titled,)):
+        for question in (QUESTION, ""):
+            text = final(events(None, found_result("", *hits), question, asked=MINE)).text
+            assert not re.search(r"://|\bwww\.|!\[|\]\(|\]:|<[a-z/!?]", text, re.IGNORECASE), text
+
+
+@pytest.mark.model
+def test_the_starter_model_with_eyes_answers_about_what_it_sees(tmp_path: Path) -> None:
+    path = starter.generator_file()
+    mmproj = write_eyes(tmp_path / "mmproj.gguf", colour_words(path))
+    generator = LlamaGenerator(path, context_tokens=2048, gpu_layers=0, mmproj=mmproj)
+    shown: dict[str, str] = {}
+    for colour in (" red", " blue"):
+        found = found_result("", picture_hit(1), hit(2, "The boat is painted every spring."))
+        told = final(events(generator, found, "Say the name of the colour.", asked=picture(colour), answer_tokens=48))
+        assert told.finish in ("stop", "length")
+        assert told.model == generator.name
+        assert told.picture == digest(picture(colour))
+        shown[colour] = told.text
+    assert shown[" red"] != shown[" blue"]

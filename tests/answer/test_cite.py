@@ -1,12 +1,15 @@
 """Markers to citations, and markers for sentences whose source is clear."""
 
+from dataclasses import replace
+
 import pytest
 
 from rag.answer.cite import cite, stands_in, with_marker
 from rag.answer.evidence import SentencePool
+from rag.answer.sources import numbered
 from rag.embed.hashing import HashingEmbedder
-from rag.records import Citation
-from tests.answer.passages import passages
+from rag.records import Box, Chunk, Citation, Hit, OcrLine
+from tests.answer.passages import found_result, passages, picture_hit, scanned_hit
 
 TEXTS = (
     "The bakery smells of bread. It was opened by Ana Flores in 1962.",
@@ -106,3 +109,72 @@ def test_the_marker_goes_before_the_closing_punctuation(sentence: str, expected:
 )
 def test_a_sentence_that_adds_nothing_of_its_own(sentence: str, holds: bool) -> None:
     assert stands_in(sentence, "It was opened by Ana Flores in 1962.", "Who opened the bakery?") is holds
+
+
+# --- pictures ---
+
+LABEL = "BAKERY FLORES\nRye bread 4.20\nTOTAL 5.80"
+TOP, BOTTOM = Box(0.1, 0.1, 0.9, 0.2), Box(0.2, 0.5, 0.8, 0.6)
+
+
+def lines_of(chunk: Chunk) -> list[OcrLine]:
+    at = chunk.start
+    return [OcrLine(at, at + 13, TOP, 0.9), OcrLine(at + 14, at + 28, TOP, 0.9), OcrLine(at + 29, at + 39, BOTTOM, 0.9)]
+
+
+def cited(text: str, *hits: Hit, lines_of=lines_of) -> Citation:  # type: ignore[no-untyped-def]
+    given = numbered(found_result("?", *hits))
+    _, (citation,) = cite(text, given, SentencePool(given, HashingEmbedder()), lines_of)
+    return citation
+
+
+def test_words_in_a_picture_are_cited_with_their_place_on_it() -> None:
+    citation = cited("The total was 5.80 [1].", picture_hit(1, LABEL, start=100))
+    assert (citation.quote, citation.start, citation.end) == ("TOTAL 5.80", 129, 139)
+    assert (citation.picture, citation.region) == (1, BOTTOM)
+    assert citation.supported is None
+
+
+def test_what_a_picture_shows_is_cited_as_the_picture_and_not_judged() -> None:
+    given = picture_hit(1, LABEL, caption="Breakfast for two", start=100)
+    citation = cited("Two people sit under a red awning [1].", given)
+    assert (citation.quote, citation.start, citation.end) == ("Breakfast for two", 100, 100)
+    assert (citation.picture, citation.region, citation.supported) == (1, None, None)
+    assert cited("Breakfast for two [1].", given) == citation
+    assert cited("A red awning [1].", picture_hit(1, LABEL)).quote == "BAKERY FLORES Rye bread 4.20 TOTAL 5.80"
+
+
+def test_a_picture_without_words_can_be_cited() -> None:
+    citation = cited("It shows a harbour [1].", picture_hit(1))
+    assert (citation.quote, citation.picture, citation.region) == ("", 1, None)
+
+
+def test_a_clear_sentence_gets_the_picture_as_its_source() -> None:
+    given = numbered(found_result("?", picture_hit(1, LABEL), *(p.hit for p in PASSAGES[1:2])))
+    text, (citation,) = cite("TOTAL 5.80.", given, SentencePool(given, HashingEmbedder()), lines_of)
+    assert text == "TOTAL 5.80 [1]."
+    assert (citation.added, citation.region) == (True, BOTTOM)
+
+
+def test_words_on_a_scanned_page_are_cited_with_their_place_on_the_page() -> None:
+    page = scanned_hit(1, LABEL)
+    assert cited("The total was 5.80 [1].", page).region == BOTTOM
+    assert cited("Rye bread, total 5.80: the bakery Flores [1].", page).picture is None
+    assert cited("The total was 5.80 [1].", page, lines_of=lambda _: ()).region == page.chunk.region
+
+
+def test_the_place_of_a_figure_on_its_page_is_not_a_place_on_the_figure() -> None:
+    photo = picture_hit(1, LABEL)
+    figure = replace(photo, chunk=replace(photo.chunk, kind="pdf", page=3, region=TOP))
+    assert cited("The total was 5.80 [1].", figure).region == BOTTOM
+    assert cited("The total was 5.80 [1].", figure, lines_of=lambda _: ()).region is None
+    assert cited("The total was 5.80 [1].", figure).page == 3
+
+
+def test_a_quotation_over_two_lines_is_in_one_box() -> None:
+    given = numbered(found_result("?", picture_hit(1, "Open on Sunday from\neight to twelve.")))
+    lines = [OcrLine(0, 19, TOP, 0.9), OcrLine(20, 36, BOTTOM, 0.9)]
+    _, (citation,) = cite(
+        "Open on Sunday from eight [1].", given, SentencePool(given, HashingEmbedder()), lambda _: lines
+    )
+    assert citation.region == Box(0.1, 0.1, 0.9, 0.6)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from rag.answer.evidence import SentencePool, grams
+from rag.answer.sources import numbered
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
 from rag.models import starter
 from rag.protocols import Embedder
 from rag.records import Passage
-from tests.answer.passages import passages
+from tests.answer.passages import found_result, passages, picture_hit
 from tests.fakes import highlight
 
 BAKERY = "The bakery smells of bread. It was opened by Ana Flores in 1962. Rye needs a long rise. Salt does not hurt."
@@ -93,6 +94,32 @@ def test_grams_meet_over_endings_and_scripts() -> None:
     assert grams("漢字かな") == {"漢字", "字か", "かな"}
     assert grams("a") == {" a "}
     assert grams("") == frozenset()
+
+
+def test_rows_and_captions_of_pictures_are_evidence() -> None:
+    receipt = picture_hit(1, "BAKERY FLORES\nRye bread 4.20\nTOTAL 5.80", caption="Breakfast for two", start=30)
+    (passage,) = highlight("What was the total?", numbered(found_result("?", receipt)), HashingEmbedder(), most=1)
+    assert marked(passage) == ["TOTAL 5.80"]
+    (passage,) = highlight("Breakfast for two", numbered(found_result("?", receipt)), HashingEmbedder(), most=1)
+    assert [(e.start, e.end) for e in passage.evidence] == [(30, 30)]  # the picture itself
+
+
+def test_a_picture_without_words_has_no_evidence() -> None:
+    (passage,) = highlight("harbour", numbered(found_result("?", picture_hit(1))), HashingEmbedder())
+    assert passage.evidence == ()
+
+
+@pytest.mark.model
+def test_the_real_embedder_reads_the_words_of_a_picture_with_its_caption() -> None:
+    real: Embedder = TextEmbedder(starter.embedder_folder(), name=starter.EMBEDDER_NAME, device="cpu")
+    dinner, taxi = (
+        picture_hit(1, "30.90 EUR\n12 May", caption="Dinner at Luigi's with Ada"),
+        picture_hit(2, "18.50 EUR\n12 May", caption="Taxi to the station"),
+    )
+    found = highlight("How much was the meal in the restaurant?", numbered(found_result("?", dinner, taxi)), real)
+    best = max(((e.score, p.number) for p in found for e in p.evidence), default=None)
+    assert best is not None
+    assert best[1] == 1
 
 
 @pytest.mark.model

@@ -1,0 +1,92 @@
+"""How a source reads: its sentences, the words at a place in it, its text in the prompt.
+
+A picture is a source too. The words read in it are its text, and sentences of them are quoted as any others are. What
+is written about it, its caption and the words around it, stands elsewhere or nowhere in the text of its document, so
+it has no span there: in evidence and citations an empty span is the picture itself, for which its caption speaks.
+"""
+
+import re
+from collections.abc import Sequence
+
+from rag.records import Chunk, Passage, SearchResult
+from rag.text import one_line, sentences
+
+_TITLE = 120  # characters
+_AROUND = 400  # characters of the words around a picture
+_MARKER = re.compile(r"\[(\d{1,3})\]")
+# Chosen by hand: rows of receipts and labels are shorter, lines of a paragraph that goes on in the next are longer.
+_WRAPPED = 40  # characters of a line that may go on in the next
+
+
+def numbered(result: SearchResult) -> tuple[Passage, ...]:
+    """The hits as passages, numbered from 1 in their order."""
+    chunks = [(hit, hit.chunk) for hit in result.hits]
+    return tuple(Passage(n, hit, chunk.text, chunk.start, chunk.end) for n, (hit, chunk) in enumerate(chunks, 1))
+
+
+def is_picture(passage: Passage) -> bool:
+    """Whether it is a picture as a whole, rather than words, be they words in a picture."""
+    return passage.hit.chunk.modality == "image"
+
+
+def words_at(passage: Passage, start: int, end: int) -> str:
+    """What stands at `Document.text[start:end]`, which lies in `passage`.
+
+    For the empty span, a picture itself: its caption, or all the words in it where it has none.
+    """
+    if start == end and is_picture(passage):
+        return passage.hit.chunk.caption or passage.text
+    return passage.text[start - passage.start : end - passage.start]
+
+
+def sentence_spans(passage: Passage) -> list[tuple[int, int]]:
+    """The sentences of its text as spans of that text, in order. In what was read from pixels, short lines are some."""
+    text, language = passage.text, passage.hit.chunk.language
+    found = []
+    for start, end in _stretches(text) if _was_read(passage.hit.chunk) else [(0, len(text))]:
+        found += [(start + a, start + b) for a, b in sentences(text[start:end], language)]
+    return found
+
+
+def without_markers(text: str) -> str:
+    """`text` of a document with its own `[12]` as `(12)`, so that it cannot pass for a citation of ours."""
+    return _MARKER.sub(r"(\1)", text)
+
+
+def source_text(passage: Passage, text: str) -> str:
+    """A source as the prompt shows it: its number, title and place in one line, then `text`, its words.
+
+    A picture says that it is one, when it was taken, and what is written about it.
+    """
+    chunk = passage.hit.chunk
+    parts = [one_line(chunk.context, _TITLE)]
+    parts += [f"page {chunk.page}"] if chunk.page is not None else []
+    if is_picture(passage):
+        parts += [f"a picture, {chunk.date:%Y-%m-%d}" if chunk.kind == "image" and chunk.date else "a picture"]
+    head = f"[{passage.number}] {without_markers(', '.join(filter(None, parts)))}"
+    return "\n".join([head, *map(without_markers, _body(passage, text))])
+
+
+def _body(passage: Passage, text: str) -> Sequence[str]:
+    if not is_picture(passage):
+        return [text]
+    chunk = passage.hit.chunk
+    told = (("Caption", one_line(chunk.caption)), ("Words in it", text), ("Near it", one_line(chunk.around, _AROUND)))
+    return [f"{name}: {words}" for name, words in told if words.strip()]
+
+
+def _was_read(chunk: Chunk) -> bool:
+    """Whether its text was read from pixels: in a picture, or on a page without text."""
+    return chunk.picture is not None or chunk.region is not None
+
+
+def _stretches(text: str) -> list[tuple[int, int]]:
+    """`text` cut after each short line, unless the next one begins in the middle of a sentence."""
+    spans, start, line_start = [], 0, 0
+    for line in re.finditer(r"\n", text):
+        end = line.end()
+        if line.start() - line_start < _WRAPPED and not text[end : end + 1].islower():
+            spans.append((start, end))
+            start = end
+        line_start = end
+    return [*spans, (start, len(text))]
