@@ -12,6 +12,7 @@ from lxml import etree, html
 from rag.ingest import media
 from rag.ingest.decode import decode
 from rag.ingest.document import make_document, only_unreadable, parsed_date
+from rag.ingest.web_pictures import article_pictures
 from rag.records import Document, Heading, Link, Source
 from rag.text import encodable, one_line
 
@@ -34,7 +35,10 @@ logging.getLogger("htmldate").setLevel(logging.CRITICAL)
 
 
 class WebReader:
-    """HTML pages; kind "web". Where no article is found, all visible text is taken."""
+    """HTML pages; kind "web". Where no article is found, all visible text is taken.
+
+    Its pictures name only their targets: `rag.ingest.shown` opens them.
+    """
 
     media_types = frozenset({media.HTML, "application/xhtml+xml"})
 
@@ -55,6 +59,7 @@ class WebReader:
             (article.title if article else None) or tree.findtext(".//title"),
             headings=headings,
             links=_links(tree, text),
+            pictures=article_pictures(tree, text),
             date=parsed_date(article.date) if article and article.date else None,
             fields=_fields(article),
             warnings=tuple(filter(None, (guessed, too_deep, None if text else "it has no text"))),

@@ -68,7 +68,9 @@ class _Taken:
                 self.seen.add(path)
                 self._read(picture, path)
         except UnreadableFile as exc:
-            self.left_out.append((picture.path, exc.reason))
+            # Web pages are mostly saved without their pictures, which is nothing to tell of.
+            if self.document.kind != "web" or exc.path != picture.path:
+                self.left_out.append((picture.path, exc.reason))
 
     def _read(self, picture: Picture, path: str) -> None:
         data = load(path, "", self.max_mb).data
