@@ -9,14 +9,14 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from eval.cache import CachedEmbedder
+from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import DatasetError, load
 from eval.fusions import FUSIONS
 from eval.index import StoreName
 from eval.report import print_result, progress_bars
 from eval.run import run as run_dataset
 from eval.stress import variants, write
-from rag.build import build_embedder
+from rag.build import build_embedder, build_image_embedder
 from rag.config import load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
@@ -39,20 +39,33 @@ def run(
     k: Annotated[int, typer.Option(min=10, max=1000, help="Documents ranked per question.")] = 100,
     split: Annotated[str, typer.Option(help="The judgements: qrels/<split>.tsv.")] = "test",
     embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
+    image_embedder: Annotated[str | None, typer.Option(help="As RAG_IMAGE_EMBEDDER.")] = None,
+    ocr: Annotated[bool | None, typer.Option(help="As RAG_OCR: read the text in pictures.")] = None,
     chunk_tokens: Annotated[int | None, typer.Option(help="As RAG_CHUNK_TOKENS.")] = None,
     fusions: Annotated[bool, typer.Option("--fusions", help="Score other ways to fuse beside ours.")] = False,
     cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to measure times.")] = True,
 ) -> None:
     """Index each DIR in a temporary folder, ask its questions, and print nDCG, recall, MRR and MAP by retriever."""
     prepare_environment()
-    settings = load_settings(embedder=embedder, chunk_tokens=chunk_tokens)
+    settings = load_settings(embedder=embedder, image_embedder=image_embedder, ocr=ocr, chunk_tokens=chunk_tokens)
     datasets = [load(folder, split) for folder in folders]
+    kept = settings.home / "cache" / "eval" if cache else None
+    others = tuple(FUSIONS) if fusions else ()
     results = []
     for dataset in datasets:
-        vectors = CachedEmbedder(build_embedder(settings), settings.home / "cache" / "eval" if cache else None)
-        others = tuple(FUSIONS) if fusions else ()
+        vectors, seeing = CachedEmbedder(build_embedder(settings), kept), build_image_embedder(settings)
+        looks = CachedImageEmbedder(seeing, kept) if seeing else None
         with progress_bars(dataset.name, err) as progress:
-            found = run_dataset(dataset, vectors, settings, store=store, depth=k, fusions=others, progress=progress)
+            found = run_dataset(
+                dataset,
+                vectors,
+                settings,
+                store=store,
+                depth=k,
+                fusions=others,
+                progress=progress,
+                image_embedder=looks,
+            )
         results.append(found)
         if not as_json:
             print_result(found, out)

@@ -2,13 +2,16 @@
 
 BEIR layout (Thakur et al. 2021, https://arxiv.org/abs/2104.08663): `corpus.jsonl` with `_id`, `title` and `text`,
 `queries.jsonl` with `_id` and `text`, `qrels/<split>.tsv` with a heading and the columns query, document, grade.
+A row of either may have `"image": "relative/path.jpg"`, a picture inside the folder; `text` is then its caption, or
+the words asked beside it, and may be left out.
+
 A folder with `questions.jsonl` holds ordinary files and lines `{"question", "source"}`, `source` being the path of
 the one right file inside the folder, or `<path of a mail>!/<number>/<name>` of a file attached to one.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +32,17 @@ class Entry:
     id: str
     title: str
     text: str
+    image: Path | None = None  # a picture, of which `text` is the caption
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """Documents, questions and judgements, made consistent.
 
-    `queries` holds only questions with at least one right document; `judgements[query][document]` is a grade > 0 for
-    a right document and 0 for one judged wrong. `folder` is set where the documents are files to be read from there,
-    and `entries` is then empty. `notes` says in plain words what was left out and why.
+    `queries` holds only questions with at least one right document, `pictures` those that some are asked with;
+    `judgements[query][document]` is a grade > 0 for a right document and 0 for one judged wrong. `folder` is set where
+    the documents are files to be read from there, and `entries` is then empty. `notes` says in plain words what was
+    left out and why.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Dataset:
     judgements: Mapping[str, Mapping[str, int]]
     notes: tuple[str, ...] = ()
     folder: Path | None = None
+    pictures: Mapping[str, Path] = field(default_factory=dict)
 
 
 def load(folder: Path, split: str = "test") -> Dataset:
@@ -58,14 +64,24 @@ def load(folder: Path, split: str = "test") -> Dataset:
         raise DatasetError(f"{str(folder)!r} is not a folder; give one with corpus.jsonl, queries.jsonl and qrels/")
     if (folder / QUESTIONS).is_file():
         return _own_questions(folder)
-    entries = _unique((_entry(row, at), at) for row, at in _rows(folder / "corpus.jsonl"))
-    queries = _unique((_entry(row, at), at) for row, at in _rows(folder / "queries.jsonl"))
-    judged = _judgements(folder / "qrels" / f"{split}.tsv")
-    return _consistent(folder.resolve().name, entries, {e.id: e.text for e in queries}, judged)
+    root = folder.resolve()
+    entries = _unique((_entry(row, at, root), at) for row, at in _rows(folder / "corpus.jsonl"))
+    queries = _unique((_entry(row, at, root), at) for row, at in _rows(folder / "queries.jsonl"))
+    return _consistent(root.name, entries, queries, _judgements(folder / "qrels" / f"{split}.tsv"))
 
 
-def _entry(row: Mapping[str, Any], at: str) -> Entry:
-    return Entry(_text(row, "_id", at), str(row.get("title") or ""), _text(row, "text", at))
+def _entry(row: Mapping[str, Any], at: str, root: Path) -> Entry:
+    image = _file(root, _text(row, "image", at), at) if row.get("image") else None
+    text = "" if image and row.get("text") is None else _text(row, "text", at)
+    return Entry(_text(row, "_id", at), str(row.get("title") or ""), text, image)
+
+
+def _file(root: Path, name: str, at: str) -> Path:
+    """The file `name` inside `root`, wherever links and dots may lead."""
+    path = (root / name).resolve()
+    if not path.is_relative_to(root) or not path.is_file():
+        raise DatasetError(f"{at}: {name!r} is not a file inside {str(root)!r}")
+    return path
 
 
 def _own_questions(folder: Path) -> Dataset:
@@ -75,18 +91,15 @@ def _own_questions(folder: Path) -> Dataset:
     root = folder.resolve()
     for number, (row, at) in enumerate(_rows(folder / QUESTIONS), start=1):
         file, *attached = _text(row, "source", at).split(MARK, maxsplit=1)
-        source = (root / file).resolve()
-        if not source.is_relative_to(root) or not source.is_file():
-            raise DatasetError(f"{at}: the source {row['source']!r} is not a file inside {str(folder)!r}")
         queries[str(number)] = _text(row, "question", at)
-        judged[str(number)] = {MARK.join([str(source), *attached]): 1}
+        judged[str(number)] = {MARK.join([str(_file(root, file, at)), *attached]): 1}
     if not queries:
         raise DatasetError(f"{str(folder / QUESTIONS)!r} has no question")
     return Dataset(root.name, (), queries, judged, folder=root)
 
 
 def _consistent(
-    name: str, entries: tuple[Entry, ...], queries: Mapping[str, str], judged: Mapping[str, Mapping[str, int]]
+    name: str, entries: tuple[Entry, ...], asked: tuple[Entry, ...], judged: Mapping[str, Mapping[str, int]]
 ) -> Dataset:
     """Leave out what cannot be scored, and say so.
 
@@ -94,8 +107,9 @@ def _consistent(
     figures.
     """
     known = {entry.id for entry in entries}
-    kept = {query: text for query, text in queries.items() if any(g > 0 for g in judged.get(query, {}).values())}
-    absent = {document for query in kept for document in judged[query] if document not in known}
+    queries = {query.id: query for query in asked}
+    kept = [query for query in asked if any(grade > 0 for grade in judged.get(query.id, {}).values())]
+    absent = {document for query in kept for document in judged[query.id] if document not in known}
     orphans = [query for query in judged if query not in queries]
     notes = [
         (len(queries) - len(kept), "questions without a right document are left out"),
@@ -105,7 +119,14 @@ def _consistent(
     if not kept:
         raise DatasetError(f"{name!r}: no question of queries.jsonl has a right document in the judgements")
     said = tuple(f"{count} {what}" for count, what in notes if count)
-    return Dataset(name, entries, kept, {query: judged[query] for query in kept}, said)
+    return Dataset(
+        name,
+        entries,
+        queries={query.id: query.text for query in kept},
+        judgements={query.id: judged[query.id] for query in kept},
+        notes=said,
+        pictures={query.id: query.image for query in kept if query.image},
+    )
 
 
 def _judgements(path: Path) -> dict[str, dict[str, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from rag.retrieve.search import BM25, TEXT
+from rag.retrieve.search import BM25
 
 RANK_CONSTANT = 60
 
@@ -18,7 +18,7 @@ def _reciprocal_ranks(retriever: str, listed: Listed) -> Points:
 
 def _relative_scores(text_weight: float, retriever: str, listed: Listed) -> Points:
     """The list stretched to 0..1 (one whose scores are all equal, to 1) and weighted."""
-    weight = {TEXT: text_weight, BM25: 1 - text_weight}[retriever]
+    weight = 1 - text_weight if retriever == BM25 else text_weight
     if not listed:
         return {}
     high, low = listed[0][1], listed[-1][1]

@@ -2,22 +2,28 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from eval.cache import CachedEmbedder
-from eval.datasets import Dataset, Entry
+from eval.cache import CachedEmbedder, CachedImageEmbedder
+from eval.datasets import Dataset, DatasetError, Entry
+from rag import pictures
 from rag.config import Settings
+from rag.errors import UnreadableFile
 from rag.indexing import EMBED_CHUNKS, Indexer, ReadLimits
 from rag.ingest.analyse import analyse, analyse_query
-from rag.ingest.chunk import chunk, embedding_text
+from rag.ingest.chunk import chunk, embedding_text, says_something
 from rag.ingest.document import make_document
+from rag.ingest.options import ReadOptions
 from rag.ingest.parse import load_tokenizer
-from rag.protocols import Embedder, Store
-from rag.records import Document, EmbeddedChunk, Source, Vector, document_id
+from rag.ingest.readers import read
+from rag.looking import Looker
+from rag.protocols import Embedder, ImageEmbedder, Store
+from rag.records import Chunk, Document, EmbeddedChunk, Source, Vector, document_id
 from rag.retrieve.search import Searcher
 from rag.store.catalogue import Catalogue
 from rag.text import one_line
@@ -37,6 +43,7 @@ class Index:
 
     store: Store
     embedder: Embedder
+    image_embedder: ImageEmbedder | None
     names: dict[str, str]
     languages: tuple[str, ...]
     chunks: int
@@ -44,70 +51,113 @@ class Index:
 
     @cached_property
     def searcher(self) -> Searcher:
-        return Searcher(self.embedder, self.store, lambda query: analyse_query(query, self.languages))
+        terms = partial(analyse_query, languages=self.languages)
+        return Searcher(self.embedder, self.store, terms, self.image_embedder)
 
 
 def build_index(
-    dataset: Dataset, embedder: CachedEmbedder, settings: Settings, store: StoreName, folder: Path, show: OnProgress
+    dataset: Dataset,
+    embedder: CachedEmbedder,
+    settings: Settings,
+    store: StoreName,
+    folder: Path,
+    show: OnProgress,
+    image_embedder: CachedImageEmbedder | None = None,
 ) -> Index:
     """Index `dataset` with a store in `folder`, which is empty.
 
-    Entries become plain text documents without a file name. Files go through the same `Indexer` as `rag add`.
+    Entries become plain text documents, or pictures, without a file name. Files go through the same `Indexer` and
+    `Looker` as `rag add`.
     """
-    opened = _open_store(store, embedder, folder)
-    embedder.load()
+    models = _Models(embedder, image_embedder)
+    opened = _open_store(store, models, folder)
+    for model in models:
+        if model is not None:
+            model.load()
     started = time.monotonic()
     if dataset.folder is None:
-        filling = _Entries(dataset.entries, embedder, opened, settings)
+        filling = _Entries(dataset.entries, models, opened, settings)
         filling.run(show)
         names, languages, chunks = filling.names, filling.languages, filling.chunks
     else:
-        names, languages, chunks = _index_files(dataset.folder, embedder, opened, settings, folder, show)
+        names, languages, chunks = _index_files(dataset.folder, models, opened, settings, folder, show)
     opened.maintain()
     most_first = tuple(language for language, _ in languages.most_common())
-    return Index(opened, embedder, names, most_first, chunks, time.monotonic() - started)
+    return Index(opened, *models, names, most_first, chunks, time.monotonic() - started)
+
+
+class _Models(NamedTuple):
+    text: Embedder
+    image: ImageEmbedder | None
 
 
 class _Entries:
     """Entries on their way into the store."""
 
-    def __init__(self, entries: Sequence[Entry], embedder: Embedder, store: Store, settings: Settings) -> None:
+    def __init__(self, entries: Sequence[Entry], models: _Models, store: Store, settings: Settings) -> None:
         self._entries = entries
-        self._embedder = embedder
+        self._models = models
         self._store = store
-        file = embedder.tokenizer_file
+        self._reading = ReadOptions(settings.ocr, settings.picture_location, settings.max_megapixels)
+        file = models.text.tokenizer_file
         self._tokenize = load_tokenizer(str(file) if file else None)
-        self._max_tokens = min(settings.chunk_tokens, embedder.max_tokens)
+        self._max_tokens = min(settings.chunk_tokens, models.text.max_tokens)
         self.names = {document_id(entry.id): entry.id for entry in entries}
         self.languages: Counter[str] = Counter()
         self.chunks = 0
 
     def run(self, show: OnProgress) -> None:
         for start in range(0, len(self._entries), _WRITE_DOCUMENTS):
-            documents = [_document(entry) for entry in self._entries[start : start + _WRITE_DOCUMENTS]]
-            self.languages.update(document.language for document in documents)
-            filed: dict[str, list[EmbeddedChunk]] = {document.id: [] for document in documents}
-            for number, embedded in self._embedded(documents):
-                filed[embedded.chunk.document_id].append(embedded)
-                self.chunks += 1
-                if self.chunks % EMBED_CHUNKS == 0:
-                    show(start + number, len(self._entries))
-            self._store.replace_documents(filed)
-            show(start + len(documents), len(self._entries))
+            entries = self._entries[start : start + _WRITE_DOCUMENTS]
 
-    def _embedded(self, documents: Sequence[Document]) -> Iterator[tuple[int, EmbeddedChunk]]:
-        """Each chunk of `documents`, embedded, with the number of its document from 1."""
+            def so_far(done: int, start: int = start) -> None:
+                show(start + done, len(self._entries))
+
+            documents = []
+            for entry in entries:
+                documents.append(_picture(entry, entry.image, self._reading) if entry.image else _document(entry))
+                if entry.image:  # reading it takes long
+                    so_far(len(documents))
+            self.languages.update(document.language for document in documents)
+            self._store.replace_documents(self._embedded(documents, so_far))
+            self._look(entries)
+            so_far(len(documents))
+
+    def _embedded(self, documents: Sequence[Document], show: Callable[[int], None]) -> dict[str, list[EmbeddedChunk]]:
+        """The chunks of each document, those that say anything with a vector of text; `show` counts documents."""
         pieces = [
             (number, document.language, piece)
             for number, document in enumerate(documents, start=1)
             for piece in chunk(document, self._tokenize, self._max_tokens)
         ]
+        filed: dict[str, list[EmbeddedChunk]] = {document.id: [] for document in documents}
         for start in range(0, len(pieces), EMBED_CHUNKS):
             part = pieces[start : start + EMBED_CHUNKS]
-            texts = [embedding_text(piece) for _, _, piece in part]
-            rows = self._embedder.embed(texts, "passage")
-            for (number, language, piece), text, row in zip(part, texts, rows, strict=True):
-                yield number, EmbeddedChunk(piece, analyse(text, language), (Vector(self._embedder.space, row),))
+            vectors = self._vectors([piece for _, _, piece in part])
+            for _, language, piece in part:
+                words = analyse(embedding_text(piece), language)
+                filed[piece.document_id].append(EmbeddedChunk(piece, words, vectors.get(piece.id, ())))
+            show(part[-1][0])
+        self.chunks += len(pieces)
+        return filed
+
+    def _vectors(self, pieces: Sequence[Chunk]) -> dict[str, tuple[Vector, ...]]:
+        saying = [piece for piece in pieces if says_something(piece)]
+        rows = self._models.text.embed([embedding_text(piece) for piece in saying], "passage")
+        return {piece.id: (Vector(self._models.text.space, row),) for piece, row in zip(saying, rows, strict=True)}
+
+    def _look(self, entries: Sequence[Entry]) -> None:
+        """Give the pictures their vectors."""
+        model = self._models.image
+        files = {document_id(entry.id): entry.image for entry in entries if entry.image}
+        if model is None or not files:
+            return
+        # Later frames of a file belong to the same entry, which its first one stands for.
+        seen = [piece for piece in self._store.chunks(list(files)) if (piece.modality, piece.picture) == ("image", 1)]
+        for start in range(0, len(seen), EMBED_CHUNKS):
+            part = seen[start : start + EMBED_CHUNKS]
+            rows = model.embed_images([files[piece.document_id].read_bytes() for piece in part])
+            self._store.add_vectors(model.space, {piece.id: row for piece, row in zip(part, rows, strict=True)})
 
 
 def _document(entry: Entry) -> Document:
@@ -116,21 +166,35 @@ def _document(entry: Entry) -> Document:
     return replace(document, title=one_line(entry.title, _LONGEST_TITLE))  # an id is no title
 
 
+def _picture(entry: Entry, image: Path, options: ReadOptions) -> Document:
+    """The picture read as a file would be, with the entry's text for a caption."""
+    data = image.read_bytes()
+    media_type = pictures.media_type(data) or "application/octet-stream"
+    try:
+        document = read(Source(entry.id, media_type, data), options)
+    except UnreadableFile as exc:
+        raise DatasetError(f"the picture {str(image)!r} of {entry.id!r} cannot be read: {exc.reason}") from exc
+    shown = tuple(replace(picture, caption=entry.text or picture.caption, preview=b"") for picture in document.pictures)
+    return replace(document, title=one_line(entry.title, _LONGEST_TITLE), pictures=shown)
+
+
 def _index_files(
-    root: Path, embedder: Embedder, store: Store, settings: Settings, folder: Path, show: OnProgress
+    root: Path, models: _Models, store: Store, settings: Settings, folder: Path, show: OnProgress
 ) -> tuple[dict[str, str], Counter[str], int]:
     catalogue = Catalogue(folder / "catalogue.sqlite")
     try:
-        indexer = Indexer(catalogue, lambda: store, embedder, ReadLimits.of(settings), lambda p: show(p.done, p.total))
-        report = indexer.run([root])
+        limits = ReadLimits.of(settings)
+        report = Indexer(catalogue, lambda: store, models.text, limits, lambda p: show(p.done, p.total)).run([root])
+        if models.image is not None:
+            Looker(catalogue, store, models.image, nullcontext).run()
         names = {info.id: info.path for info in catalogue.infos()}
         return names, Counter(catalogue.languages()), report.chunks
     finally:
         catalogue.close()
 
 
-def _open_store(name: StoreName, embedder: Embedder, folder: Path) -> Store:
-    spaces = {embedder.space: embedder.dim}
+def _open_store(name: StoreName, models: _Models, folder: Path) -> Store:
+    spaces = {model.space: model.dim for model in models if model is not None}
     if name == "memory":
         from rag.store.memory_store import MemoryStore
 

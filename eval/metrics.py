@@ -1,14 +1,15 @@
 """How good a ranking is, per question and on average, by ir-measures over trec_eval.
 
 nDCG@10 with linear gain and log2 discount (Järvelin & Kekäläinen 2002, as trec_eval computes it), recall, reciprocal
-rank of the first right document among the first 10, and average precision.
+rank of the first right document among the first 10, and average precision. R@k is what papers on pictures and words
+call so: the share of questions with a right document among the first k, which is recall where there is only one.
 """
 
 from collections.abc import Mapping, Sequence
 
 import ir_measures
 import numpy as np
-from ir_measures import AP, RR, R, nDCG
+from ir_measures import AP, RR, R, Success, nDCG
 
 MEASURES = {
     "ndcg@10": nDCG @ 10,
@@ -16,6 +17,9 @@ MEASURES = {
     "recall@100": R @ 100,
     "mrr@10": RR @ 10,
     "map@100": AP @ 100,
+    "r@1": Success @ 1,
+    "r@5": Success @ 5,
+    "r@10": Success @ 10,
 }
 _NAMES = {measure: name for name, measure in MEASURES.items()}
 DEPTH = 100  # documents per question that the measures look at

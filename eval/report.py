@@ -8,10 +8,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from eval.ask import HYBRID
 from eval.index import OnProgress
 from eval.metrics import MEASURES
-from eval.run import HYBRID, Progresses
+from eval.run import Progresses
 
+_RANKS = ("r@1", "r@5", "r@10", "mrr@10")  # what is said of pictures and words
+_SHOWN = tuple(name for name in MEASURES if not name.startswith("r@"))
 _VERBS = {"index": "indexing", "ask": "asking"}
 
 
@@ -19,13 +22,15 @@ def print_result(result: Mapping[str, Any], console: Console) -> None:
     """The measures by retriever, the bootstrap interval of nDCG@10, and how fast it went."""
     table = Table(title=f"{result['dataset']}: {result['queries']} questions, {result['documents']} documents")
     table.add_column("")
-    for name in (*MEASURES, "95 % of ndcg@10"):
+    for name in (*_SHOWN, "95 % of ndcg@10"):
         table.add_column(name, justify="right")
     for retriever, means in result["by_retriever"].items():
         low, high = result["intervals"][retriever]["ndcg@10"]
-        cells = [_short(means[measure]) for measure in MEASURES] + [f"{_short(low)} to {_short(high)}"]
+        cells = [_short(means[measure]) for measure in _SHOWN] + [f"{_short(low)} to {_short(high)}"]
         table.add_row(retriever, *cells, style="bold" if retriever == HYBRID else "")
     console.print(table)
+    for direction, found in result.get("by_direction", {}).items():
+        console.print(_direction_table(direction, found))
     for note in result["notes"]:
         console.print(note)
     index = result["index"]
@@ -34,6 +39,17 @@ def print_result(result: Mapping[str, Any], console: Console) -> None:
         f"({index['vectors_from_cache']} vectors from the cache); "
         f"a question takes {result['ms']['total']:.0f} ms; {result['seconds']:.0f} s in all"
     )
+
+
+def _direction_table(direction: str, found: Mapping[str, Any]) -> Table:
+    table = Table(title=f"{direction}: {found['queries']} questions")
+    table.add_column("")
+    for name in _RANKS:
+        table.add_column(name, justify="right")
+    for retriever, means in found["by_retriever"].items():
+        cells = [_short(means[measure]) for measure in _RANKS]
+        table.add_row(retriever, *cells, style="bold" if retriever == HYBRID else "")
+    return table
 
 
 @contextmanager

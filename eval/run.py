@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,29 +9,16 @@ from typing import Any
 import numpy as np
 
 from eval import metrics
-from eval.cache import CachedEmbedder
+from eval.ask import HYBRID, ask
+from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import Dataset
-from eval.fusions import fused
-from eval.index import Index, OnProgress, StoreName, build_index
+from eval.index import OnProgress, StoreName, build_index
 from rag.config import Settings
-from rag.records import Chunk
-from rag.retrieve import fuse, search
-from rag.retrieve.search import Ranked
+from rag.retrieve import fuse
+from rag.retrieve.search import beginning
 
-HYBRID = "hybrid"
-RETRIEVERS = (search.TEXT, search.BM25, HYBRID)
-
-_CHUNKS_PER_DOCUMENT = 2  # asked for, since a document is found by its best chunk and long ones have several
-
+Scores = Mapping[str, Mapping[str, float]]  # question -> measure -> value
 Progresses = Callable[[str], OnProgress]  # the name of a stage to how its progress is shown
-
-
-@dataclass(frozen=True, slots=True)
-class Rankings:
-    """By retriever and question the names of documents, best first; and the milliseconds of each stage by question."""
-
-    documents: Mapping[str, Mapping[str, Sequence[str]]]
-    ms: Sequence[Mapping[str, float]]
 
 
 def run(
@@ -44,6 +30,7 @@ def run(
     depth: int = metrics.DEPTH,
     fusions: Sequence[str] = (),
     progress: Progresses = lambda stage: lambda done, total: None,
+    image_embedder: CachedImageEmbedder | None = None,
 ) -> dict[str, Any]:
     """Index `dataset` in a temporary folder, ask all its questions, and give the result as the contract has it.
 
@@ -51,18 +38,22 @@ def run(
         depth: documents per question that are ranked; measures that look deeper than this count less than they could.
         fusions: names in `eval.fusions`, scored beside ours.
         progress: called with "index" and "ask".
+        image_embedder: what looks at pictures; without one they are found by their words.
     """
     started = time.monotonic()
     with TemporaryDirectory(prefix="commonplace-eval-") as folder:
-        index = build_index(dataset, embedder, settings, store, Path(folder), progress("index"))
+        index = build_index(dataset, embedder, settings, store, Path(folder), progress("index"), image_embedder)
         known = embedder.hits
         try:
             if embedder.remembers:  # then nobody measures how long one question takes, and batches are quicker
-                embedder.embed([search.beginning(text) for text in dataset.queries.values()], "query")
-            rankings = ask(dataset, index, depth, fusions, progress("ask"))
+                texts = [beginning(text) for text in dataset.queries.values()]
+                embedder.embed([text for text in texts if text], "query")
+            rankings = ask(dataset, index, depth, fusions, progress("ask"), ocr=settings.ocr)
         finally:
             index.store.close()
             embedder.save()
+            if image_embedder is not None:
+                image_embedder.save()
     scores = {name: metrics.per_query(dataset.judgements, ranking) for name, ranking in rankings.documents.items()}
     by_retriever = {name: metrics.mean(found) for name, found in scores.items()}
     return {
@@ -72,10 +63,11 @@ def run(
         "chunks": index.chunks,
         "metrics": by_retriever[HYBRID],
         "by_retriever": by_retriever,
+        **({"by_direction": by_direction(dataset, scores)} if _has_pictures(dataset) else {}),
         "intervals": {name: {"ndcg@10": metrics.interval(found)} for name, found in scores.items()},
         "per_query": {query: {name: found[query] for name, found in scores.items()} for query in dataset.queries},
         "notes": list(dataset.notes),
-        "settings": _settings(embedder, settings, store, depth),
+        "settings": _settings(embedder, image_embedder, settings, store, depth),
         "index": {
             "seconds": index.seconds,
             "documents_per_second": len(index.names) / index.seconds,
@@ -86,46 +78,36 @@ def run(
     }
 
 
-def ask(dataset: Dataset, index: Index, depth: int, fusions: Sequence[str], show: OnProgress) -> Rankings:
-    """Every question through the Searcher, as deep as `depth` documents."""
-    documents: dict[str, dict[str, list[str]]] = {name: {} for name in (*RETRIEVERS, *fusions)}
-    ms = []
-    for number, (query, text) in enumerate(dataset.queries.items(), start=1):
-        result, lists = index.searcher.explain(text, depth * _CHUNKS_PER_DOCUMENT)
-        found = {ranked.retriever: [match.chunk for match in ranked.matches] for ranked in lists}
-        found[HYBRID] = [hit.chunk for hit in result.hits]
-        found.update((fusion, _fused(fusion, lists)) for fusion in fusions)
-        for name, chunks in found.items():
-            ranked = _documents(chunks, index.names)
-            documents[name][query] = _without_itself(query, ranked, dataset.judgements[query])[:depth]
-        ms.append(result.ms)
-        show(number, len(dataset.queries))
-    return Rankings(documents, ms)
+def _has_pictures(dataset: Dataset) -> bool:
+    return bool(dataset.pictures) or any(entry.image for entry in dataset.entries)
 
 
-def _fused(fusion: str, lists: Sequence[Ranked]) -> list[Chunk]:
-    chunks = {match.chunk.id: match.chunk for ranked in lists for match in ranked.matches}
-    scores = {ranked.retriever: [(match.chunk.id, match.score) for match in ranked.matches] for ranked in lists}
-    return [chunks[name] for name in fused(fusion, scores)]
-
-
-def _documents(chunks: Sequence[Chunk], names: Mapping[str, str]) -> list[str]:
-    """The documents of `chunks`, each at the place of its best chunk."""
-    return list(dict.fromkeys(names[chunk.document_id] for chunk in chunks))
-
-
-def _without_itself(query: str, ranked: Sequence[str], grades: Mapping[str, int]) -> list[str]:
-    """Where questions are documents too (same id), finding oneself is no merit, unless it is judged to be one."""
-    return [name for name in ranked if name != query or grades.get(name, 0) > 0]
-
-
-def _settings(embedder: CachedEmbedder, settings: Settings, store: StoreName, depth: int) -> dict[str, Any]:
-    state = embedder.state
+def by_direction(dataset: Dataset, scores: Mapping[str, Scores]) -> dict[str, Any]:
+    """The measures of "words to pictures", "pictures to words" and the like: how was asked, and what is right."""
+    images = {entry.id for entry in dataset.entries if entry.image}
+    asked: dict[str, list[str]] = {}
+    for query, grades in dataset.judgements.items():
+        asked_with = "pictures" if query in dataset.pictures else "words"
+        right = {"pictures" if name in images else "words" for name, grade in grades.items() if grade > 0}
+        asked.setdefault(f"{asked_with} to {' and '.join(sorted(right))}", []).append(query)
     return {
-        "embedder": state.name,
-        "fingerprint": embedder.fingerprint,
-        "device": state.device,
-        "precision": state.precision,
+        direction: {
+            "queries": len(queries),
+            "by_retriever": {
+                name: metrics.mean({query: found[query] for query in queries}) for name, found in scores.items()
+            },
+        }
+        for direction, queries in asked.items()
+    }
+
+
+def _settings(
+    embedder: CachedEmbedder, looking: CachedImageEmbedder | None, settings: Settings, store: StoreName, depth: int
+) -> dict[str, Any]:
+    return {
+        **_model("embedder", embedder),
+        "image_embedder": _model("name", looking) if looking else None,
+        "ocr": settings.ocr,
         "chunk_tokens": min(settings.chunk_tokens, embedder.max_tokens),
         "store": store,
         "documents_per_query": depth,
@@ -135,6 +117,16 @@ def _settings(embedder: CachedEmbedder, settings: Settings, store: StoreName, de
             "contrast_ranks": fuse.CONTRAST_RANKS,
             "background": fuse.BACKGROUND,
         },
+    }
+
+
+def _model(name: str, model: CachedEmbedder | CachedImageEmbedder) -> dict[str, str]:
+    state = model.state
+    return {
+        name: state.name,
+        "fingerprint": model.fingerprint,
+        "device": state.device,
+        "precision": state.precision,
     }
 
 
