@@ -127,7 +127,7 @@ class Searcher:
         course = _Course(max(POOL, _POOL_PER_HIT * k), where)
         lists = (*self._by_words(asked, course), *self._by_looks(asked, course))
         with _timed(course.ms, "fuse"):
-            best = fuse(self._legs(lists, gated=bool(asked.typed) and _passages_compete(lists)))
+            best = fuse(legs_of(lists, self._store, gated=bool(asked.typed) and _passages_compete(lists)))
             hits = _hits(best, lists, asked.origin, k)
         return SearchResult(query.text, hits, course.ms, tuple(course.notes)), lists
 
@@ -198,34 +198,37 @@ class Searcher:
         found = [looks.of_vector(vector, sample, course.pool, course.where) for vector in vectors.values()]
         return [_seen(LIKENESS, look) for look in found]
 
-    def _legs(self, lists: Sequence[Ranked], *, gated: bool) -> list[Leg]:
-        """The lists with the scores of what only others listed, where a vector tells them."""
-        legs = [
-            Leg(
-                ranked.retriever,
-                ranked.scale,
-                [(match.chunk.id, match.score) for match in ranked.matches],
-                whole=ranked.whole,
-                weight=ranked.weight,
-                background=ranked.background,
-                gated=gated,
-                usual=ranked.usual,
-            )
-            for ranked in lists
-        ]
-        entering = {name for leg in legs for name, _ in leg.entering()}
-        return [
-            replace(leg, looked_up=self._cosines(ranked, sorted(entering.difference(name for name, _ in leg.listed))))
-            for leg, ranked in zip(legs, lists, strict=True)
-        ]
-
-    def _cosines(self, ranked: Ranked, ids: Sequence[str]) -> dict[str, float]:
-        if ranked.vector is None or not ids:
-            return {}
-        return {name: float(v @ ranked.vector) for name, v in self._store.vectors(ranked.space, ids).items()}
-
     def _terms(self, text: str) -> str:
         return " ".join(self._analyse_query(text).split()[:_TERMS])
+
+
+def legs_of(lists: Sequence[Ranked], store: Store, *, gated: bool) -> list[Leg]:
+    """What is fused: the lists with the scores of what only others listed, where a vector in `store` tells them."""
+    legs = [
+        Leg(
+            ranked.retriever,
+            ranked.scale,
+            [(match.chunk.id, match.score) for match in ranked.matches],
+            whole=ranked.whole,
+            weight=ranked.weight,
+            background=ranked.background,
+            gated=gated,
+            usual=ranked.usual,
+        )
+        for ranked in lists
+    ]
+    entering = {name for leg in legs for name, _ in leg.entering()}
+    others = [sorted(entering.difference(name for name, _ in leg.listed)) for leg in legs]
+    return [
+        replace(leg, looked_up=_cosines(ranked, store, ids))
+        for leg, ranked, ids in zip(legs, lists, others, strict=True)
+    ]
+
+
+def _cosines(ranked: Ranked, store: Store, ids: Sequence[str]) -> dict[str, float]:
+    if ranked.vector is None or not ids:
+        return {}
+    return {name: float(v @ ranked.vector) for name, v in store.vectors(ranked.space, ids).items()}
 
 
 def beginning(query: str) -> str:
