@@ -9,7 +9,7 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rag.errors import UnreadableFile
@@ -33,6 +33,7 @@ DAMAGED = "damaged"
 """The key in `Image.info` under which `decode` says what is wrong with a picture that it could read in part."""
 
 _HALF_SIZE = 4  # a plain JPEG may have so many times the pixels allowed: it can be decoded at half its width and height
+_BAND = 1_000_000  # pixels that are converted at a time
 _INSIDE_SVG = 16  # megapixels of each picture that an SVG brings along
 _ORIENTATION = 0x0112  # EXIF tag
 _HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -252,31 +253,50 @@ def _as_rgb(image: "Image") -> "Image":
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
     facts = {key: value for key, value in image.info.items() if key != "icc_profile"}  # that one is of other colours
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        flat = Image.new("RGB", image.size, "white")
-        flat.paste(image, mask=image.getchannel("A"))
-    else:
-        flat = image.convert("RGB")
+    flat = _over_white(image) if image.has_transparency_data else image.convert("RGB")
     flat.info = facts
     return flat
+
+
+def _over_white(image: "Image") -> "Image":
+    from PIL import Image
+
+    flat = Image.new("RGB", image.size, "white")
+    for top, bottom in _bands(*image.size):  # a copy of the whole in every form would take three times the memory
+        band = image.crop((0, top, image.width, bottom)).convert("RGBA")
+        flat.paste(band, (0, top), mask=band)
+    return flat
+
+
+def _bands(width: int, height: int) -> Iterator[tuple[int, int]]:
+    rows = max(_BAND // width, 1)
+    yield from ((top, min(top + rows, height)) for top in range(0, height, rows))
 
 
 def _eight_bits(values: "NDArray[Any]") -> "NDArray[np.uint8]":
     """Grey values of 10, 12, 16 or 32 bits, or fractions, as uint8: scaled, where Pillow would clip them."""
     import numpy as np
 
+    bands = [slice(*band) for band in _bands(values.shape[1], values.shape[0])]
+    extents = [_extent(values[band]) for band in bands]
+    low, high = min(0, *(each[0] for each in extents)), max(0, *(each[1] for each in extents))
+    scaled = np.empty(values.shape, np.uint8)
     if values.dtype.kind == "f":
-        finite = values[np.isfinite(values)]
-        low = min(float(finite.min(initial=0.0)), 0.0)
-        top = float(finite.max(initial=0.0))
-        high = 1.0 if top <= 1 else max(top, 255.0)
-        shares = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / (high - low)
-        return np.asarray(shares * 255, np.uint8)
-    low, high = min(int(values.min()), 0), int(values.max())
-    whole = values.astype(np.int64) - low if low else values.astype(np.int32, copy=False)
-    bits = (high - low).bit_length()  # cameras and microscopes write 10 or 12 bits into 16
-    return (whole >> max(bits - 8, 0)).astype(np.uint8)
+        high = 1.0 if high <= 1 else max(high, 255.0)
+        for band in bands:
+            scaled[band] = (np.nan_to_num(values[band], posinf=high, neginf=low) - low) * (255 / (high - low))
+    else:
+        shift = max(int(high - low).bit_length() - 8, 0)  # cameras and microscopes write 10 or 12 bits into 16
+        for band in bands:
+            scaled[band] = (values[band].astype(np.int64) - int(low)) >> shift
+    return scaled
+
+
+def _extent(values: "NDArray[Any]") -> tuple[float, float]:
+    import numpy as np
+
+    finite = values[np.isfinite(values)]
+    return float(finite.min(initial=0)), float(finite.max(initial=0))
 
 
 def _upright(image: "Image") -> "Image":

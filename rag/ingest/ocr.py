@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _SMALLEST_SIDE = 64  # smaller ones get a margin: the detector halves them five 
 
 _LOOK_SIDE = 640  # pixels of the longest side for the first look
 _SEEN = 0.3  # the probability of text that the detector itself goes by
+_NEAR, _EDGE = 5, 10  # pixels each way, and levels of 255 between the lightest and the darkest of them: an edge
 _FEWEST_SEEN = 16  # pixels with text at the first look, below which there is none
 _FIND_SIDE = 1280  # of the longest side for finding the lines
 _SMALL_TEXT = 14.0  # pixels: lines found lower than this are so small that they are looked for again,
@@ -39,6 +41,7 @@ _TILE_ASPECT = 2.5  # a picture longer than this times its width is read in piec
 _TILE_OVERLAP = 96  # which overlap by so many pixels: a line of text is seldom higher
 
 _LEAST_SCORE = 0.5  # what was read with less is noise; RapidOCR's own bound
+_LEAST_ALONE = 0.9  # of a single character, which any blot looks like
 _VOTERS = 8  # lines that tell whether the page stands on its head
 _TALL = 1.5  # a line is upright text if it is so much higher than wide; RapidOCR's own bound
 
@@ -137,11 +140,11 @@ class _Engine:
         for part in (config.Det, config.Cls, config.Rec):
             part.engine_cfg = config.EngineConfig.onnxruntime
         config.Rec.font_path = None
-        self._cv = cv2
-        self._detector = TextDetector(config.Det)
-        self._classifier = TextClassifier(config.Cls)
-        self._recognizer = TextRecognizer(config.Rec)
-        self._lines = TextRecInput
+        self._cv: Any = cv2
+        self._detector: Any = TextDetector(config.Det)
+        self._classifier: Any = TextClassifier(config.Cls)
+        self._recognizer: Any = TextRecognizer(config.Rec)
+        self._lines: Any = TextRecInput
 
     def pieces(self, pixels: Pixels) -> tuple[int, list[Piece]]:
         """How many quarter turns to the left set the picture upright, and what is read on it then."""
@@ -152,8 +155,8 @@ class _Engine:
         turns = self._turns(pixels, quads)
         corners = np.roll(_turned(quads, turns, width, height), -turns, axis=1)
         read = self._read_all(np.ascontiguousarray(np.rot90(pixels, turns)), corners)
-        pieces = [Piece(_cleaned(text), score, each) for (text, score), each in zip(read, corners, strict=True)]
-        return turns, [piece for piece in pieces if piece.text and piece.score >= _LEAST_SCORE]
+        pieces = (Piece(_cleaned(text), score, each) for (text, score), each in zip(read, corners, strict=True))
+        return turns, [piece for piece in pieces if _is_credible(piece)]
 
     def _find(self, pixels: Pixels) -> Quads:
         """float32[N, 4, 2]: the corners of each stretch of text, from its upper left one round, in pixels."""
@@ -174,7 +177,7 @@ class _Engine:
         longest = max(height, width)
         pixels = self._with_margin(pixels)
         look = self._text_map(pixels, min(longest, _LOOK_SIDE))
-        if (look > _SEEN).sum() < _FEWEST_SEEN:
+        if self._sharp(pixels, look > _SEEN).sum() < _FEWEST_SEEN:
             return np.zeros((0, 4, 2), np.float32)
         side = min(longest, _FIND_SIDE)
         quads = self._quads(look if side == longest <= _LOOK_SIDE else self._text_map(pixels, side), pixels)
@@ -186,7 +189,8 @@ class _Engine:
     def _with_margin(self, pixels: Pixels) -> Pixels:
         """With repeated pixels at the right and the bottom where it is too small, so that nothing moves."""
         bottom, right = (max(_SMALLEST_SIDE - side, 0) for side in pixels.shape[:2])
-        return self._cv.copyMakeBorder(pixels, 0, bottom, 0, right, self._cv.BORDER_REPLICATE)
+        bordered: Pixels = self._cv.copyMakeBorder(pixels, 0, bottom, 0, right, self._cv.BORDER_REPLICATE)
+        return bordered
 
     def _text_map(self, pixels: Pixels, side: int) -> NDArray[np.float32]:
         """float32[h, w] in [0, 1]: where text is, in the picture made so large that its longest side has `side`."""
@@ -195,7 +199,16 @@ class _Engine:
         size = (max(round(width * scale), _SMALLEST_SIDE), max(round(height * scale), _SMALLEST_SIDE))
         way = self._cv.INTER_AREA if scale < 1 else self._cv.INTER_CUBIC
         resized = pixels if size == (width, height) else self._cv.resize(pixels, size, interpolation=way)
-        return self._detector.session(self._detector.get_preprocess()(resized))[0, 0]
+        text_map: NDArray[np.float32] = self._detector.session(self._detector.get_preprocess()(resized))[0, 0]
+        return text_map
+
+    def _sharp(self, pixels: Pixels, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Those of the pixels `seen` that have an edge near them: the detector also sees text in empty areas."""
+        height, width = seen.shape
+        grey = self._cv.resize(pixels, (width, height), interpolation=self._cv.INTER_AREA).max(axis=2)
+        near = np.ones((_NEAR, _NEAR), np.uint8)
+        contrast: Pixels = self._cv.dilate(grey, near) - self._cv.erode(grey, near)
+        return seen & (contrast >= _EDGE)
 
     def _quads(self, text_map: NDArray[np.float32], pixels: Pixels) -> Quads:
         quads, _ = self._detector.postprocess_op(text_map[None, None], pixels.shape[:2])
@@ -236,9 +249,10 @@ class _Engine:
         width, height = (max(int(side), 1) for side in _sides(quad[None])[0])
         target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
         turn = self._cv.getPerspectiveTransform(quad, target)
-        return self._cv.warpPerspective(
+        cut: Pixels = self._cv.warpPerspective(
             pixels, turn, (width, height), flags=self._cv.INTER_CUBIC, borderMode=self._cv.BORDER_REPLICATE
         )
+        return cut
 
 
 def _parameters(threads: int) -> dict[str, Any]:
@@ -264,7 +278,7 @@ def _tiles(length: int, breadth: int) -> Iterator[tuple[int, int]]:
     longest = max(round(breadth * _TILE_ASPECT), _FIND_SIDE)
     count = max(1, -(-length // longest))
     edges = [length * number // count for number in range(count + 1)]
-    yield from zip(edges[:-1], edges[1:], strict=True)
+    yield from pairwise(edges)
 
 
 def _sides(quads: Quads) -> NDArray[np.float32]:
@@ -272,6 +286,10 @@ def _sides(quads: Quads) -> NDArray[np.float32]:
     widths = np.linalg.norm(quads[:, 1] - quads[:, 0], axis=1)
     heights = np.linalg.norm(quads[:, 3] - quads[:, 0], axis=1)
     return np.stack([widths, heights], axis=1)
+
+
+def _is_credible(piece: Piece) -> bool:
+    return bool(piece.text) and piece.score >= (_LEAST_SCORE if len(piece.text) > 1 else _LEAST_ALONE)
 
 
 def _cleaned(text: str) -> str:

@@ -142,7 +142,7 @@ def _are_columns(first: list[_Placed], second: list[_Placed], line: float) -> bo
     fewer, more = sorted((first, second), key=len)
     middles = np.array([each.middle for each in more])
     level = [np.abs(middles - each.middle).min() < line * _LEVEL for each in fewer]
-    return sum(level) < len(level) * _TABLE
+    return bool(sum(level) < len(level) * _TABLE)
 
 
 def _is_prose(column: list[_Placed]) -> bool:
