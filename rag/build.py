@@ -71,7 +71,9 @@ def build_generator(settings: Settings) -> Generator | None:
     else:
         path = Path(settings.generator).expanduser().absolute()
         name = path.stem
-    return LlamaGenerator(path, name=name, context_tokens=settings.context_tokens, gpu_layers=settings.gpu_layers)
+    eyes = settings.mmproj.expanduser().absolute() if settings.mmproj else None
+    context, layers = settings.context_tokens, settings.gpu_layers
+    return LlamaGenerator(path, name=name, context_tokens=context, gpu_layers=layers, mmproj=eyes)
 
 
 def open_store(settings: Settings, embedder: Embedder, image_embedder: ImageEmbedder | None = None) -> Store:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
@@ -10,7 +9,8 @@ from threading import Event, Lock
 from rag.adopting import adopted
 from rag.answer.answer import answer
 from rag.config import Settings
-from rag.errors import DocumentNotFound, LibraryBusy, ModelError, UnreadableFile
+from rag.databases import Databases
+from rag.errors import DocumentNotFound, ModelError, UnreadableFile
 from rag.filters import Filter
 from rag.gallery import ASKED, Gallery
 from rag.indexing import Indexer, OnProgress, ReadLimits, remove_documents
@@ -39,8 +39,7 @@ from rag.retrieve.context import HITS_PER_SOURCE, choose
 from rag.retrieve.search import Searcher
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
-from rag.store.lock import write_lock
-from rag.store.recover import recover, verify
+from rag.store.recover import verify
 
 
 class Library:
@@ -63,14 +62,13 @@ class Library:
         self.settings = settings
         self.conversations = conversations
         self._catalogue = catalogue
-        self._open_store = open_store
-        self._opened: Store | None = None
-        self._opening, self._looking = Lock(), Lock()
+        self._databases = Databases(settings.home, catalogue, open_store)
         self._embedder = embedder
         self._generator = generator
         self._image_embedder = image_embedder
         self._gallery = Gallery(settings.home, settings.max_megapixels)
         self._ocr = Ocr()
+        self._looking, self._beginning = Lock(), Lock()
         self._searching: Searcher | None = None
 
     # --- what is in it ---
@@ -86,8 +84,11 @@ class Library:
             kinds=kinds,
             models=tuple(models),
             pictures=pictures,
-            unseen=self._store.count(PICTURES, without=IMAGE_SPACE) if pictures and self._image_embedder else pictures,
+            unseen=self._unseen() if pictures and self._image_embedder else pictures,
         )
+
+    def _unseen(self) -> int:
+        return self._databases.store.count(PICTURES, without=IMAGE_SPACE)
 
     def documents(self, text: str = "", kinds: Sequence[Kind] = ()) -> list[DocumentInfo]:
         """The documents whose title or path contains `text`, of any of `kinds` (none: all), by path."""
@@ -141,8 +142,8 @@ class Library:
         Raises:
             LibraryBusy: another process is writing, so that the two cannot be compared.
         """
-        with self._writing():
-            return verify(self._catalogue, self._store)
+        with self._databases.writing():
+            return verify(self._catalogue, self._databases.store)
 
     # --- changing it ---
 
@@ -168,9 +169,16 @@ class Library:
             LibraryBusy: another process is adding.
             DiskFull: nothing of the batch in work was kept; everything before it was.
         """
-        with self._writing():
-            limits, previews = ReadLimits.of(self.settings), self._gallery.thumbnails
-            indexer = Indexer(self._catalogue, lambda: self._store, self._embedder, limits, on_progress, stop, previews)
+        with self._databases.writing():
+            indexer = Indexer(
+                self._catalogue,
+                lambda: self._databases.store,
+                self._embedder,
+                ReadLimits.of(self.settings),
+                on_progress,
+                stop,
+                self._gallery.thumbnails,
+            )
             report = indexer.run(paths, prune)
         return self._looked_after(report, on_progress, stop)
 
@@ -202,10 +210,10 @@ class Library:
         Raises:
             DocumentNotFound: one of them is not in the library; nothing was removed.
         """
-        with self._writing():
+        with self._databases.writing():
             for document in documents:
                 self._catalogue.info(document)
-            return remove_documents(self._catalogue, self._store, documents, self._gallery.thumbnails)
+            return remove_documents(self._catalogue, self._databases.store, documents, self._gallery.thumbnails)
 
     def _look(self, on_progress: OnProgress | None, stop: Event | None) -> Looked:
         if self._image_embedder is None or not self._catalogue.pictures():
@@ -214,7 +222,8 @@ class Library:
             if stop is not None and stop.is_set():
                 return Looked()
         try:
-            return Looker(self._catalogue, self._store, self._image_embedder, self._writing, on_progress, stop).run()
+            store, writing = self._databases.store, self._databases.writing
+            return Looker(self._catalogue, store, self._image_embedder, writing, on_progress, stop).run()
         finally:
             self._looking.release()
 
@@ -233,14 +242,6 @@ class Library:
             warnings=(*report.warnings, *failed),
             seconds=report.seconds + time.monotonic() - started,
         )
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """The write lock, and what a killed writer left behind put right first."""
-        with write_lock(self.settings.home):
-            if self._catalogue.pending():
-                recover(self._catalogue, self._store)
-            yield
 
     # --- asking it ---
 
@@ -349,38 +350,20 @@ class Library:
     def warm(self) -> None:
         """Load the models and open the store now rather than at the first question."""
         self._embedder.load()
-        _ = self._store
+        _ = self._databases.store
         for model in (self._generator, self._image_embedder):
             if model is not None:
                 model.load()
 
     def close(self) -> None:
         """Close the databases. The library cannot be used after it."""
-        if self._opened is not None:
-            self._opened.close()
-        self._catalogue.close()
+        self._databases.close()
         self.conversations.close()
 
     @property
-    def _store(self) -> Store:
-        """Opened at first use: listing and unchanged files need no vector database."""
-        with self._opening:
-            if self._opened is None:
-                self._opened = self._open_store()
-                self._mend(self._opened)
-            return self._opened
-
-    def _mend(self, store: Store) -> None:
-        """Put right what a killed writer left, unless another writer is at work: then it is what that one does."""
-        with suppress(LibraryBusy):
-            if self._catalogue.pending():
-                with write_lock(self.settings.home, wait=0):
-                    recover(self._catalogue, store)
-
-    @property
     def _searcher(self) -> Searcher:
-        store = self._store
-        with self._opening:
+        store = self._databases.store
+        with self._beginning:
             if self._searching is None:
                 self._searching = Searcher(self._embedder, store, self._terms, self._image_embedder)
             return self._searching

@@ -6,6 +6,8 @@ import pytest
 
 from rag.config import load_settings
 from rag.errors import ConfigError
+from rag.indexing import ReadLimits
+from rag.ingest.options import ReadOptions
 
 
 @pytest.fixture
@@ -40,6 +42,9 @@ def test_a_home_that_is_passed_has_its_own_file(home: Path, tmp_path: Path) -> N
         ("device = 'abacus'", "device"),
         ("port = ", r"rag\.toml"),
         ("sources = 0", "sources"),
+        ("max_megapixels = 0", "max_megapixels"),
+        ("prompt_pictures = -1", "prompt_pictures"),
+        ("ocr = 'perhaps'", "ocr"),
     ],
 )
 def test_a_wrong_file_is_named(home: Path, text: str, says: str) -> None:
@@ -52,6 +57,19 @@ def test_an_unknown_variable_is_refused(home: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("RAG_PROT", "7860")
     with pytest.raises(ConfigError, match=r"RAG_PROT.*port"):
         load_settings()
+
+
+def test_pictures_have_settings_of_their_own(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    assert (settings.image_embedder, settings.mmproj, settings.prompt_pictures) == ("auto", None, 2)
+    assert (settings.ocr, settings.picture_location, settings.max_megapixels) == (True, True, 120)
+    (home / "rag.toml").write_text("ocr = false\npicture_location = false\nimage_embedder = 'none'\n")
+    monkeypatch.setenv("RAG_MMPROJ", "/models/eyes.gguf")
+    settings = load_settings(max_megapixels=40)
+    assert (settings.image_embedder, settings.mmproj) == ("none", Path("/models/eyes.gguf"))
+    assert (settings.ocr, settings.picture_location, settings.max_megapixels) == (False, False, 40)
+    limits = ReadLimits.of(settings)
+    assert limits.options == ReadOptions(ocr=False, location=False, max_megapixels=40)
 
 
 def test_settings_cannot_be_changed(home: Path) -> None:

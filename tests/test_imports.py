@@ -35,18 +35,22 @@ MAY_IMPORT = {
     "rag.bootstrap": set(),
     "rag.environment": set(),
     "rag.adopting": set(),
+    "rag.databases": SHARED | {"rag.store"},
     "rag.thumbnails": {"rag.errors"},
     "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},
     "rag.looking": SHARED | {"rag.ingest", "rag.store"},
     "rag.gallery": SHARED | {"rag.ingest", "rag.thumbnails"},
     "rag.library": SHARED
     | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
-    | {"rag.adopting", "rag.gallery", "rag.indexing", "rag.looking"},
+    | {"rag.adopting", "rag.databases", "rag.gallery", "rag.indexing", "rag.looking"},
     "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment"},
     "rag.cli": SHARED
     | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.terminal", "rag.models", "ui"},
     "ui": SHARED | {"rag.library"},
-    "eval": SHARED | ADAPTERS | {"rag.tune"} | {"rag.build", "rag.indexing", "rag.environment", "rag.progress"},
+    "eval": SHARED
+    | ADAPTERS
+    | {"rag.tune"}
+    | {"rag.build", "rag.indexing", "rag.looking", "rag.environment", "rag.progress"},
 }
 
 

@@ -97,7 +97,7 @@ def test_a_picture_that_says_nothing_has_no_text_vector_and_words_have_one(libra
     shelf.paint("IMG_2041.png", "red")
     shelf.paint("harbour.png", "green")
     library.add([shelf.folder])
-    bare = library._store.without_vector("text", 9)
+    bare = library._databases.store.without_vector("text", 9)
     assert [Path(chunk.path).name for chunk in bare] == ["IMG_2041.png"]
     assert library.verify().problems == ()
 
@@ -119,8 +119,8 @@ def test_an_image_embedder_that_comes_later_fills_in_what_is_missing_and_touches
         shelf.paint(f"the {name} boat.png", name)
     shelf.write("boats.md", "Boats ![red](<the red boat.png>).")
     before.add([shelf.folder])
-    chunks = before._store.chunks([info.id for info in before.documents()])
-    texts = before._store.vectors("text", [chunk.id for chunk in chunks])
+    chunks = before._databases.store.chunks([info.id for info in before.documents()])
+    texts = before._databases.store.vectors("text", [chunk.id for chunk in chunks])
     before.close()
 
     embedder = ColourEmbedder()
@@ -129,8 +129,8 @@ def test_an_image_embedder_that_comes_later_fills_in_what_is_missing_and_touches
     assert library.look() == 4
     assert len(embedder.looked_at) == 3, "the picture that the note shows is the same as the file"
     assert library.status().unseen == 0
-    assert library._store.chunks([info.id for info in library.documents()]) == chunks
-    after = library._store.vectors("text", [chunk.id for chunk in chunks])
+    assert library._databases.store.chunks([info.id for info in library.documents()]) == chunks
+    after = library._databases.store.vectors("text", [chunk.id for chunk in chunks])
     assert {name: row.tobytes() for name, row in after.items()} == {name: row.tobytes() for name, row in texts.items()}
     assert library.look() == 0
 
@@ -154,9 +154,9 @@ def test_an_image_embedder_that_goes_and_another_that_comes(shelf: Shelf) -> Non
     assert library.search(picture=picture("red")).hits == ()
     assert library.look() == 2
     assert Path(library.search(picture=picture("red")).hits[0].chunk.path).name == "red.png"
-    chunks = library._store.chunks([info.id for info in library.documents()])
+    chunks = library._databases.store.chunks([info.id for info in library.documents()])
     (red,) = (chunk for chunk in chunks if chunk.path.endswith("red.png"))
-    held = library._store.vectors("image", [red.id])[red.id]
+    held = library._databases.store.vectors("image", [red.id])[red.id]
     np.testing.assert_array_equal(held, other.embed_images([picture("red")])[0])
 
 

@@ -122,8 +122,8 @@ def assert_vectors_are_those_of_the_pictures(library: Library) -> int:
     """Every image vector is that of the picture whose digest its chunk has; how many there are."""
     embedder, files = ColourEmbedder(), (library.settings.home / "pictures").glob("*.png")
     by_digest = {digest(data): embedder.embed_images([data])[0] for data in (file.read_bytes() for file in files)}
-    chunks = library._store.chunks([info.id for info in library.documents()])
-    held = library._store.vectors("image", [chunk.id for chunk in chunks])
+    chunks = library._databases.store.chunks([info.id for info in library.documents()])
+    held = library._databases.store.vectors("image", [chunk.id for chunk in chunks])
     for chunk in chunks:
         if chunk.id in held and chunk.digest in by_digest:  # else the file was painted anew and not yet added
             np.testing.assert_array_equal(held[chunk.id], by_digest[chunk.digest])
