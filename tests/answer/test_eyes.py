@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from rag.answer.eyes import Glance, presentable
+from rag.answer.eyes import MOST_TOKENS, Glance, presentable
 from rag.answer.llama import LlamaGenerator
 from rag.errors import GenerationError, ModelCorrupt, ModelError, ModelNotFound, PromptTooLong
 from rag.models import starter
 from rag.records import Message
-from tests.answer.tiny_eyes import COLOURS, PATCHES, colour_words, picture, write_eyes
+from tests.answer.tiny_eyes import COLOURS, PATCHES, colour_words, picture, write_eyes, write_mrope_model
 
 pytestmark = pytest.mark.model
 ASKED = " - say the name of the colour."
@@ -194,6 +194,65 @@ def test_a_template_that_leaves_the_words_out_is_refused(seeing: LlamaGenerator,
     generator._template = Jinja2ChatFormatter("Hello.", eos_token="", bos_token="")
     with pytest.raises(GenerationError, match="leaves out"):
         prompt(generator, Message("user", ASKED))
+
+
+# --- a model in which a picture takes fewer positions than tokens, and more tokens the larger it is ---
+
+
+@pytest.fixture(scope="module")
+def mrope_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder, model = tmp_path_factory.mktemp("mrope"), starter.generator_file()
+    eyes = write_eyes(folder / "mmproj.gguf", colour_words(model), "qwen2vl_merger")
+    return write_mrope_model(folder / "model.gguf", model), eyes
+
+
+def mrope_seer(files: tuple[Path, Path], context_tokens: int = 1024) -> LlamaGenerator:
+    return LlamaGenerator(files[0], context_tokens=context_tokens, gpu_layers=0, mmproj=files[1])
+
+
+@pytest.fixture(scope="module")
+def mrope(mrope_files: tuple[Path, Path]) -> LlamaGenerator:
+    return mrope_seer(mrope_files)
+
+
+def glances(generator: LlamaGenerator, *pictures: bytes) -> list[Glance]:
+    return [p for p in prompt(generator, Message("user", ASKED, pictures)) if isinstance(p, Glance)]
+
+
+def test_positions_are_not_tokens(mrope: LlamaGenerator) -> None:
+    (small,) = glances(mrope, picture(" red", size=(112, 84)))
+    assert (small.tokens, small.positions) == (4 * 3, 4)  # patches of 28 pixels
+    assert [colour(mrope, shown) for shown in (RED, GREEN, BLUE)] == [" red.", " green.", " blue."]
+
+
+def test_a_large_picture_takes_more_but_not_too_much(mrope: LlamaGenerator) -> None:
+    around = mrope.picture_tokens - MOST_TOKENS
+    assert 0 <= around < 30  # what the model wants before and behind a picture
+    for size in ((2000, 1500), (640, 480), (3000, 300)):
+        (large,) = glances(mrope, picture(" red", size=size))
+        assert 100 < large.tokens <= MOST_TOKENS
+        assert large.positions < large.tokens // 4
+
+
+def test_the_cache_is_right_behind_a_picture_with_few_positions(
+    mrope: LlamaGenerator, mrope_files: tuple[Path, Path]
+) -> None:
+    rules, shown = Message("system", LONG), Message("user", ASKED, (RED, GREEN))
+    said = write(mrope, rules, shown, BEGUN)
+    follow_up = (rules, shown, Message("assistant", f"The colour is{said}"), Message("user", "And of the other?"))
+    warm = write(mrope, *follow_up)
+    assert mrope.evaluated_tokens < 100
+    assert warm == write(mrope_seer(mrope_files), *follow_up)
+
+
+def test_tokens_count_towards_the_context_not_positions(mrope_files: tuple[Path, Path]) -> None:
+    small = mrope_seer(mrope_files, context_tokens=128)
+    with pytest.raises(PromptTooLong):
+        colour(small, picture(" red", size=(280, 280)))  # 100 tokens, 10 positions
+    assert colour(small, RED) == " red."
+
+
+# --- what it says of itself, and broken files ---
 
 
 def test_it_tells_that_it_sees(seeing: LlamaGenerator) -> None:
