@@ -86,7 +86,7 @@ def test_the_picture_that_answers_is_among_the_first(library: Library, question:
 
 def test_most_answers_in_pictures_come_first(library: Library) -> None:
     first = [question for question in WRITTEN if rank(library, question) == 1]
-    assert len(first) >= 0.8 * len(WRITTEN)
+    assert len(first) >= 0.75 * len(WRITTEN)
 
 
 def test_the_featured_question_about_a_screenshot_finds_it_first(library: Library) -> None:
