@@ -1,9 +1,11 @@
 """A real Chromium on a page of this program, which notes every request and every complaint of the browser."""
 
+import base64
+import mimetypes
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +25,18 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_DROP = ("dragenter", "dragover", "drop")
+_TRANSFER = """([name, type, content]) => {
+  const data = new DataTransfer();
+  if (name) data.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name, { type }));
+  return data;
+}"""
+_PASTE = f"""([selector, file, words]) => {{
+  const data = ({_TRANSFER})(file);
+  for (const [type, text] of Object.entries(words)) data.setData(type, text);
+  const event = new ClipboardEvent('paste', {{ clipboardData: data, bubbles: true, cancelable: true }});
+  return document.querySelector(selector).dispatchEvent(event);
+}}"""
 WAIT = 60_000  # milliseconds: the machines that run this may be slow and busy
 
 
@@ -84,13 +98,15 @@ class Screen:
             "([s, p]) => new RegExp(p, 's').test(document.querySelector(s)?.innerText || '')", arg=[selector, pattern]
         )
 
-    def drop(self, selector: str, name: str, content: str) -> None:
+    def drop(self, selector: str, name: str, content: str | bytes, events: Sequence[str] = _DROP) -> None:
         """Drop a file on an element, as a hand with a mouse does."""
-        data = self.page.evaluate_handle(
-            "([n, c]) => { const d = new DataTransfer(); d.items.add(new File([c], n)); return d; }", [name, content]
-        )
-        for event in ("dragenter", "dragover", "drop"):
+        data = self.page.evaluate_handle(_TRANSFER, _file(name, content))
+        for event in events:
             self.page.dispatch_event(selector, event, {"dataTransfer": data})
+
+    def paste(self, selector: str, name: str, content: str | bytes, words: Mapping[str, str] | None = None) -> bool:
+        """Paste a file, with `words` by type beside it; whether the page took it, or left it to the browser."""
+        return not self.page.evaluate(_PASTE, [selector, _file(name, content), dict(words or {})])
 
     def _note(self, message: Any) -> None:
         self.console.append(f"{message.type}: {message.text}")
@@ -100,6 +116,12 @@ class Screen:
     def _answered(self, response: Any) -> None:
         if response.status >= 400:
             self.problems.append(f"{response.status}: {response.url}")
+
+
+def _file(name: str, content: str | bytes) -> list[str]:
+    """Name, media type and base64 of a file, for the scripts above."""
+    data = content.encode() if isinstance(content, str) else content
+    return [name, mimetypes.guess_type(name)[0] or "", base64.b64encode(data).decode()]
 
 
 @pytest.fixture(scope="session")

@@ -87,10 +87,10 @@ def render_asked(digest: str, where: Where) -> Html:
     return _tile(asked_address(digest), words, where, data_picture=digest)
 
 
-def render_alike(document: str, number: int, title: str, chunk: str) -> Html:
+def render_alike(document: str, number: int, title: str, like: str) -> Html:
     """The picture of the library to which others are looked for."""
     words = f"More like “{one_line(title, _CAPTION)}”"
-    return _tile(preview_address(document, number), words, "search", data_like=chunk)
+    return _tile(preview_address(document, number), words, "search", data_like=like)
 
 
 def render_refused(words: str, where: Where) -> Html:

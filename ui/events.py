@@ -18,7 +18,7 @@ from ui.desk import Desk
 from ui.figures import name_of
 from ui.html import Html, tag
 from ui.library import render_failures, render_jobs, render_table, sort_documents
-from ui.links import is_chunk_id
+from ui.links import is_like
 from ui.machine import machine_facts
 from ui.search import render_results, where_kinds
 from ui.sources import render_sources
@@ -63,13 +63,15 @@ class Events:
             return
         yield from self._follow(run.conversation, event, request)
 
-    def attach(self, event: gr.EventData, request: gr.Request) -> Iterator[Tiles]:
-        """Take a picture to ask or to search with, and show it beside the words; or say why it cannot be."""
+    def attach(self, event: gr.EventData, request: gr.Request) -> Tiles:
+        """Take a picture to ask or to search with, and show it beside the words; or say why it cannot be.
+
+        Not a generator: Gradio sends the last piece of one again when it ends, over a tile that may be gone by then.
+        """
         where = _where(event)
         is_latest = self._latest(f"tile-{where}", event, request)
-        yield _tiles(where, tag("p", "Looking at the picture…", class_="waiting late", role="status"))
         tile = self._tile(event, where)
-        yield _tiles(where, tile) if is_latest() else (gr.skip(), gr.skip())
+        return _tiles(where, tile) if is_latest() else (gr.skip(), gr.skip())
 
     def detach(self, event: gr.EventData, request: gr.Request) -> Tiles:
         """Leave the picture out."""
@@ -78,15 +80,15 @@ class Events:
         return _tiles(where, Html(""))
 
     def _tile(self, event: gr.EventData, where: Where) -> Html:
-        document, number, chunk = _word(event, "document"), _number(event, "number"), _word(event, "like")
+        document, number, like = _word(event, "document"), _number(event, "number"), _word(event, "like")
         try:
-            if not chunk:
+            if not like:
                 return render_asked(self._desk.pictures.take(_word(event, "file")), where)
             found = self._desk.library.document(document)
             picture = next((p for p in found.pictures if p.number == number), None)
-            if picture is None or not is_chunk_id(chunk):
+            if picture is None or not is_like(like):
                 return render_refused("That picture is not in the library any more", where)
-            return render_alike(document, number, name_of(found, picture), chunk)
+            return render_alike(document, number, name_of(found, picture), like)
         except RagError as error:
             return render_refused(str(error), where)
 

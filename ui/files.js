@@ -11,6 +11,7 @@ window.commonplace = window.commonplace || {};
   let upload = null;
   let wake = () => {};
   let receiving = 0; // pictures to ask with that are still on their way to the server
+  let afterwards = ""; // what is said once the picture has come
 
   const isPicture = (file) => file.type.startsWith("image/") || PICTURE.test(file.name);
   const askingPlace = () => ({ chat: "chat", search: "search" })[document.body.dataset.place];
@@ -46,7 +47,8 @@ window.commonplace = window.commonplace || {};
       announce(`${picture.name} is larger than ${limit} MB, which is the limit in the settings.`, true);
       return;
     }
-    if (files.length > 1) announce(`One picture can be asked with at a time: ${picture.name} was taken.`);
+    afterwards = files.length > 1 ? `One picture can be asked with at a time: ${picture.name} was taken.` : "";
+    announce("Looking at the picture…", true);
     receiving += 1;
     try {
       send("attach", { where, file: (await upload(picture)).path });
@@ -146,5 +148,6 @@ window.commonplace = window.commonplace || {};
     choosePicture,
     chooseFiles: () => anyFiles.click(),
     isReceiving: () => receiving > 0,
+    received: () => announce(afterwards),
   });
 })();

@@ -19,8 +19,9 @@ def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
-def is_chunk_id(text: str) -> bool:
-    return _CHUNK.fullmatch(text) is not None
+def is_like(text: str) -> bool:
+    """Whether `text` can name what others should be like: the id of a chunk or of a document."""
+    return _CHUNK.fullmatch(text) is not None or is_document_id(text)
 
 
 def document_address(document: str, start: int | None = None, end: int | None = None) -> str:
@@ -62,11 +63,11 @@ def source_address(passage: Passage) -> str:
     return chunk_address(passage.hit.chunk, start, end)
 
 
-def alike_address(chunk: str, document: str, number: int) -> str:
-    """The Search page with more like a picture."""
-    if not is_chunk_id(chunk):
-        raise ValueError(f"{chunk!r} is not the id of a chunk")
-    return f"/#search/like/{chunk}/{_checked(document)}/{int(number)}"
+def alike_address(like: str, document: str, number: int) -> str:
+    """More like picture `number` of a document, on the Search page; `like`: the id of its chunk or document."""
+    if not is_like(like):
+        raise ValueError(f"{like!r} is not the id of a chunk or a document")
+    return f"/#search/like/{like}/{_checked(document)}/{int(number)}"
 
 
 def original_address(document: str, page: int | None = None) -> str:

@@ -3,8 +3,8 @@
 "use strict";
 
 (() => {
-  const { announce, inquire, openSource, closeSource, connectFiles, choosePicture, chooseFiles, isReceiving } =
-    window.commonplace;
+  const { announce, inquire, openSource, closeSource } = window.commonplace;
+  const { connectFiles, choosePicture, chooseFiles, isReceiving, received } = window.commonplace;
   const SLACK = 96; // pixels from the end of a conversation that still count as being at its end
   const state = {
     conversation: "",
@@ -178,10 +178,17 @@
     if (state.place === "chat") follow();
   }
 
+  // A picture that was on its way is there, or was refused.
+  function settle() {
+    if (!state.attaching || !$(`#tile-${state.place} :is(.tile, .refused)`)) return;
+    state.attaching = false;
+    received();
+  }
+
   // What is looked for has changed when another picture stands beside the field.
   let searchedWith = "";
   function onTile() {
-    if ($(`#tile-${state.place} .tile, #tile-${state.place} .refused`)) state.attaching = false;
+    settle();
     $(".gallery-toggle")?.setAttribute("aria-pressed", String(document.body.classList.contains("gallery")));
     const { picture, like } = tile("search");
     if (picture + like === searchedWith) return;
@@ -210,6 +217,7 @@
   // --- asking ----------------------------------------------------------------------------------------------------
 
   function ask(question, picture = "") {
+    settle();
     if (isReceiving() || state.attaching) return announce("The picture is still on its way.");
     if (!(question.trim() || picture) || document.body.classList.contains("busy")) return;
     state.attached = true;

@@ -5,7 +5,7 @@ from ui.controls import link_button
 from ui.figures import Span, framed, name_of
 from ui.html import Html, join, tag
 from ui.icons import KIND_NAMES, kind_icon
-from ui.links import alike_address, is_chunk_id, original_address, place_address, view_address
+from ui.links import alike_address, is_like, original_address, place_address, view_address
 from ui.passage import pieces
 from ui.words import count, day, file_name, folder
 
@@ -75,17 +75,23 @@ def _actions(document: Document, picture: Picture, chunk: str) -> Html:
     apart = {"target": "_blank", "rel": "noopener"}
     large = view_address(document.id, picture.number, picture.digest)
     original = "Open the original" if document.kind == "image" else f"Open the {KIND_NAMES[document.kind]}"
-    like = None
-    if is_chunk_id(chunk):
-        address = alike_address(chunk, document.id, picture.number)
-        like = link_button("More like this", address, drawing="alike", look="plain", target="_top")
     return tag(
         "p",
-        like,
+        _alike(document, picture, chunk),
         link_button("Open large", large, drawing="image", look="plain", **apart),
         link_button(original, original_address(document.id, picture.page), drawing="open", look="plain", **apart),
         class_="actions",
     )
+
+
+def _alike(document: Document, picture: Picture, chunk: str) -> Html | None:
+    """The way to others like it: by its chunk where that is known, by its document where it is all of that."""
+    alone = document.id if document.kind == "image" and len(document.pictures) == 1 else ""
+    like = chunk if is_like(chunk) else alone
+    if not like:
+        return None
+    address = alike_address(like, document.id, picture.number)
+    return link_button("More like this", address, drawing="alike", look="plain", target="_top")
 
 
 def _words(document: Document, picture: Picture, passage: Span | None) -> Html:

@@ -42,8 +42,8 @@ def ordinal(number: int) -> str:
 
 def chance_words(chance: float) -> str:
     """`stands out, by chance .002 pictures would`: how many of the library's pictures would score as high."""
-    if chance >= 1:
-        return f"by chance {chance:,.0f} {'picture' if round(chance) == 1 else 'pictures'} would"
+    if chance >= 0.95:
+        return f"by chance {count(round(chance), 'picture')} would"
     number = f"{chance:.1g}" if chance >= 0.001 else "less than 0.001"
     shown = f"by chance {number.replace('0.', '.')} pictures would"
     return f"stands out, {shown}" if chance < _STANDS_OUT else shown

@@ -301,14 +301,8 @@ def test_every_control_has_a_name_and_every_page_its_landmarks(address: str, win
 
 def test_a_pasted_file_is_taken_in_and_pasted_words_stay_words(address: str, window: Window) -> None:
     screen = window(address).open()
-    paste = """([type, name, content]) => {
-      const data = new DataTransfer();
-      if (name) data.items.add(new File([content], name)); else data.setData(type, content);
-      const event = new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true });
-      return document.querySelector('#question').dispatchEvent(event);
-    }"""
-    assert screen.page.evaluate(paste, ["text/plain", "", "only words"])  # left to the browser
-    assert not screen.page.evaluate(paste, ["", "pasted.md", "The pasted walrus sleeps on the pier."])
+    assert not screen.paste("#question", "", "", {"text/plain": "only words"})  # left to the browser
+    assert screen.paste("#question", "pasted.md", "The pasted walrus sleeps on the pier.")
     screen.matches("#jobs-here", "1 added.*pasted.md")
     screen.ask("Where does the pasted walrus sleep?")
     assert "pier" in screen.text("#thread .turn")
@@ -357,7 +351,7 @@ def test_a_server_that_is_gone_is_said(library: FakeLibrary, window: Window) -> 
 NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, textarea, select, [role=img], iframe')]
   .filter(e => e.offsetParent !== null)
   .filter(e => !(e.getAttribute('aria-label') || e.innerText?.trim() || e.title || e.labels?.length
-    || e.getAttribute('aria-labelledby')))
+    || e.getAttribute('aria-labelledby') || e.querySelector('img[alt]:not([alt=""])')))
   .map(e => e.outerHTML.slice(0, 200))"""
 
 CONTRAST = """() => {
