@@ -134,6 +134,7 @@ def build_small_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
     numbers = list(dict.fromkeys(number for _, number, _ in best))
     lines = [f"[{n}] " + " ".join(without_markers(text) for _, number, text in best if number == n) for n in numbers]
     beginning = _SMALL_BEGINNING.format(numbers[0])
+    question = question.strip() or _WHAT
     messages = (
         Message("system", _SMALL_RULES),
         Message("user", _asked("", "\n".join(lines), question)),

@@ -291,6 +291,13 @@ def test_a_small_model_quotes_the_words_of_pictures() -> None:
     assert (told.citations[0].number, told.citations[0].picture) == (2, 1)
 
 
+def test_a_small_model_that_does_not_see_quotes_what_goes_with_the_words_of_the_picture() -> None:
+    generator = ScriptedGenerator(" it is rye bread.", parameters=SMALL)
+    told = final(events(generator, PICTURES, "", asked=MINE, asked_words="Rye bread 4.20"))
+    assert told.text.startswith("“Rye bread 4.20” [2]")
+    assert generator.asked[0][-2].text.endswith("Question: What is this, and what do the sources say about it?")
+
+
 def test_a_small_model_that_sees_looks_at_the_picture_asked_with() -> None:
     generator = ScriptedGenerator("A red boat [3].", parameters=SMALL, picture_tokens=50)
     told = final(events(generator, PICTURES, "What is the boat called?", asked=MINE, picture_of=picture_of))
