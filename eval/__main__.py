@@ -2,12 +2,14 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 
 from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import DatasetError, load
@@ -15,6 +17,8 @@ from eval.fusions import FUSIONS
 from eval.index import StoreName
 from eval.report import print_result, progress_bars
 from eval.run import run as run_dataset
+from eval.shapes import held_out_scenes, write_datasets
+from eval.small_clip import train_small_clip
 from eval.stress import variants, write
 from rag.build import build_embedder, build_image_embedder
 from rag.config import load_settings
@@ -81,12 +85,30 @@ def stress(
 ) -> None:
     """Write variants of DIR on which words or vectors fail, and print their paths, to be given to `run`."""
     dataset = load(folder, split)
-    if dataset.folder is not None:
-        raise DatasetError(f"{str(folder)!r} holds files; variants are made of BEIR folders")
+    if dataset.folder is not None or dataset.pictures or any(entry.image for entry in dataset.entries):
+        raise DatasetError(f"{str(folder)!r} holds files; variants are made of texts in BEIR layout")
     for name, variant in variants(dataset).items():
         target = to / f"{dataset.name}-{name}"
         write(variant, target)
         print(target)  # noqa: T201
+
+
+@app.command()
+def shapes(
+    to: Annotated[Path, typer.Argument(metavar="TO", help="Where to write the model and the two data sets.")],
+    count: Annotated[
+        int, typer.Option(min=2, help="Pictures, each of a composition that training never showed.")
+    ] = 100,
+) -> None:
+    """Train a small CLIP on drawn shapes, and write data sets that `run --image-embedder TO/clip` measures it on."""
+    prepare_environment()
+    started = time.process_time()
+    with Progress(console=err) as bars:
+        task = bars.add_task("training", total=None)
+        train_small_clip(to / "clip", lambda step: bars.update(task, completed=step.number, total=step.total))
+    err.print(f"trained in {time.process_time() - started:.0f} s of processor time")
+    for path in (to / "clip", *write_datasets(to, held_out_scenes(count))):
+        print(path)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ pairs of a colour and a shape (`HELD_OUT`) are in no training scene, and in ever
 that finds those has learnt colours and shapes apart from each other.
 """
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, pi, sin
+from pathlib import Path
 
 from PIL import Image, ImageDraw
 
@@ -30,6 +32,7 @@ HELD_OUT = frozenset(
 WORDS = (*COLOURS, *SHAPES, *(f"{shape}s" for shape in SHAPES), "crosses", *COUNTS.values(), *" ".join(PLACES).split())
 
 _ALONE = 0.2  # share of scenes with one group
+_UNSEEN = 1_000_000  # seeds of drawings from here on are in no training
 
 _CORNERS = {  # of a shape that fits the circle of radius 1, as fractions of it
     "square": tuple((cos(a) * 1.1, sin(a) * 1.1) for a in (pi / 4 + k * pi / 2 for k in range(4))),
@@ -117,6 +120,37 @@ def draw(scene: Scene, seed: int, side: int = 128) -> Image.Image:
             y = top + (bottom - top) * (along if upright else 0.5) + rng.uniform(-0.03, 0.03)
             _draw_shape(canvas, group, x * side, y * side, rng.uniform(0.1, 0.14) * side)
     return image
+
+
+def write_datasets(folder: Path, scenes: Sequence[Scene]) -> tuple[Path, Path]:
+    """Two data sets in BEIR layout: `words-to-pictures` and `pictures-to-words`, one right answer to each question."""
+    found, given = folder / "words-to-pictures", folder / "pictures-to-words"
+    for target in (found, given):
+        write_pictures(target / "pictures", scenes)
+    shown = [{"_id": f"p{n}", "image": f"pictures/{n:04}.png"} for n in range(len(scenes))]
+    told = [{"_id": f"t{n}", "text": scene.caption} for n, scene in enumerate(scenes)]
+    _write_dataset(found, shown, told)
+    _write_dataset(given, told, shown)
+    return found, given
+
+
+def write_pictures(folder: Path, scenes: Sequence[Scene]) -> list[Path]:
+    """A PNG of each scene under a name that tells nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{number:04}.png" for number in range(len(scenes))]
+    for number, (path, scene) in enumerate(zip(paths, scenes, strict=True)):
+        draw(scene, _UNSEEN + number).save(path)
+    return paths
+
+
+def _write_dataset(
+    folder: Path, corpus: Sequence[Mapping[str, object]], queries: Sequence[Mapping[str, object]]
+) -> None:
+    for name, rows in (("corpus.jsonl", corpus), ("queries.jsonl", queries)):
+        (folder / name).write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    judged = [f"{query['_id']}\t{right['_id']}\t1" for query, right in zip(queries, corpus, strict=True)]
+    (folder / "qrels").mkdir(exist_ok=True)
+    (folder / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged, ""]), "utf-8")
 
 
 def _scenes(seed: int) -> Iterator[Scene]:
