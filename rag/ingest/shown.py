@@ -118,17 +118,20 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _places(target: str, document: str, root: str) -> Sequence[str]:
-    if "\0" in target:
-        return ()
-    written = target.replace("\\", "/")
-    names = dict.fromkeys(
-        (written, *(unquote(name) for name in (written, written.partition("?")[0].partition("#")[0])))
-    )
+def _places(target: str, document: str, root: str) -> list[str]:
+    names = _names(target)
     beside = [str(Path(document).parent / name) for name in names]
     below = [str(Path(root) / name.lstrip("/")) for name in names if root]
     anywhere = [_by_name(root).get(name.casefold(), "") for name in names if root and "/" not in name]
     return [place for place in (*beside, *below, *anywhere) if place]
+
+
+def _names(target: str) -> list[str]:
+    """The paths that `target` may mean: as written, decoded like an address, and that without query and fragment."""
+    written = target.replace("\\", "/")
+    decoded = unquote(written)
+    bare = unquote(written.partition("?")[0].partition("#")[0])
+    return [name for name in dict.fromkeys((written, decoded, bare)) if "\0" not in name]
 
 
 @lru_cache(maxsize=4)
