@@ -10,7 +10,7 @@ from rag.adopting import adopted
 from rag.answer.answer import answer
 from rag.config import Settings
 from rag.databases import Databases
-from rag.errors import DocumentNotFound, ModelError, UnreadableFile
+from rag.errors import ModelError, UnreadableFile
 from rag.filters import Filter
 from rag.gallery import ASKED, Gallery
 from rag.indexing import Indexer, OnProgress, ReadLimits, remove_documents
@@ -23,7 +23,6 @@ from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder, Store
 from rag.records import (
     AddReport,
     AnswerEvent,
-    Chunk,
     Document,
     DocumentInfo,
     Failure,
@@ -66,7 +65,7 @@ class Library:
         self._embedder = embedder
         self._generator = generator
         self._image_embedder = image_embedder
-        self._gallery = Gallery(settings.home, settings.max_megapixels)
+        self._gallery = Gallery(settings.home, catalogue.document, settings.max_megapixels)
         self._ocr = Ocr()
         self._looking, self._beginning = Lock(), Lock()
         self._searching: Searcher | None = None
@@ -267,8 +266,7 @@ class Library:
             InvalidQuery: there is nothing to look for.
             UnreadableFile: the picture cannot be decoded.
         """
-        read = self._words_in(picture) if picture is not None else ""
-        return self._searcher.search(Query(text, picture, read, like), k or self.settings.sources, where)
+        return self._searcher.search(self._query(text, picture, like), k or self.settings.sources, where)
 
     def ask(
         self,
@@ -290,28 +288,28 @@ class Library:
         sources = self.settings.sources
         if picture is not None:
             self.keep_picture(picture)
-        result = self.search(question, picture=picture, k=HITS_PER_SOURCE * sources, where=where)
+        query = self._query(question, picture)
         yield from answer(
             question,
-            choose(result, sources),
+            choose(self._searcher.search(query, HITS_PER_SOURCE * sources, where), sources),
             embedder=self._embedder,
             generator=self._generator,
             answer_tokens=self.settings.answer_tokens,
             history=history,
             stop=stop,
+            asked=picture,
+            asked_words=query.picture_text,
+            picture_of=self._gallery.picture_of,
+            prompt_pictures=self.settings.prompt_pictures,
+            lines_of=self._gallery.lines_of,
         )
 
-    def _words_in(self, picture: bytes) -> str:
-        if not self.settings.ocr:
-            return ""
-        return self._ocr.read(decode(picture, path=ASKED, max_megapixels=self.settings.max_megapixels)).text
-
-    def _shown_to_model(self, chunk: Chunk) -> bytes | None:
-        """A hit's picture, None where it cannot be had any more: its words must do."""
-        try:
-            return self.view(chunk.document_id, chunk.picture) if chunk.picture is not None else None
-        except (DocumentNotFound, UnreadableFile):
-            return None
+    def _query(self, text: str, picture: bytes | None, like: str = "") -> Query:
+        """The query with the words in its picture read."""
+        if picture is None or not self.settings.ocr:
+            return Query(text, picture, "", like)
+        image = decode(picture, path=ASKED, max_megapixels=self.settings.max_megapixels)
+        return Query(text, picture, self._ocr.read(image).text, like)
 
     # --- its pictures ---
 
@@ -322,15 +320,15 @@ class Library:
             DocumentNotFound: it is not in the library.
             UnreadableFile: there is no such picture, or its file is gone or has changed and it was never kept.
         """
-        return self._gallery.picture(self._catalogue.document(document), number, PREVIEW_SIDE)
+        return self._gallery.picture(document, number, PREVIEW_SIDE)
 
     def view(self, document: str, number: int) -> bytes:
         """Picture `number` of a document as WebP, large enough to fill a screen; raises as `preview` does."""
-        return self._gallery.picture(self._catalogue.document(document), number, VIEW_SIDE)
+        return self._gallery.picture(document, number, VIEW_SIDE)
 
     def page_view(self, document: str, page: int) -> bytes:
         """A page of a PDF as WebP, large enough to fill a screen; raises as `preview` does."""
-        return self._gallery.page(self._catalogue.document(document), page)
+        return self._gallery.page(document, page)
 
     def keep_picture(self, data: bytes) -> str:
         """Keep a picture that is asked with, for as long as a conversation shows it; its digest.

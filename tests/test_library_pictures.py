@@ -277,9 +277,15 @@ def test_what_is_written_in_a_picture_finds_the_passage_about_it(shelf: Shelf) -
     library.add([shelf.folder])
     hits = library.search(picture=written("boiler valve")).hits
     assert {Path(hit.chunk.path).name for hit in hits[:2]} == {"boiler.md", "label.png"}
-    assert library._words_in(written("boiler valve")).casefold() == "boiler valve"
-    library.settings.home.joinpath("rag.toml").write_text("ocr = false")
-    assert shelf.open(None)._words_in(written("boiler valve")) == ""
+    *_, last = library.ask("", picture=written("boiler valve"))
+    assert isinstance(last, Done)
+    assert last.answer.picture == digest(written("boiler valve"))
+    label = next(each.hit.chunk for each in last.answer.passages if each.hit.chunk.path.endswith("label.png"))
+    (line,) = library._gallery.lines_of(label)
+    assert label.text[line.start : line.end] == "SAFETY VALVE BOILER"
+    assert library.search("safety").hits[0].chunk.path == label.path
+    library.close()
+    assert shelf.open(None, ocr=False).search(picture=written("boiler valve")).hits == ()
 
 
 # --- showing -----------------------------------------------------------------------------------------------------

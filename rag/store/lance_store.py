@@ -144,7 +144,7 @@ class LanceStore:
             return []
         with _translated("list chunks without a vector"):
             ids = self._rows(condition, ["id"])["id"]
-            return self.get(_first(ids, k).to_pylist())
+            return self.get(_first(ids, k).to_pylist()) if len(ids) else []
 
     def sample(self, space: str, n: int) -> NDArray[np.float32]:
         columns = self._of(space)
