@@ -107,8 +107,9 @@ def decode(data: bytes, *, path: str = "picture", max_megapixels: int = MAX_MEGA
 
     Transparency is laid over white. Reads JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, HEIC and, drawn, SVG. What it claims
     to be is checked against `max_megapixels` before a pixel is decoded. A JPEG beyond them, but not beyond four times
-    as many, is decoded at half its width and height unless it is progressive, which would take the whole memory. Of
-    a file that is cut off or damaged the part that can be read is given, and `info[DAMAGED]` says so.
+    as many, is decoded at half its width and height unless it is progressive, which would take the whole memory. At
+    most 18 bytes of memory are taken for each pixel, beside the file itself and what libraries take. Of a file that
+    is cut off or damaged the part that can be read is given, and `info[DAMAGED]` says so.
 
     Raises:
         UnreadableFile: it is no picture, nothing of it can be read, or it is too large; `path` names it.
