@@ -12,7 +12,7 @@ _FEWEST_LINES = 3  # of a column
 _MOST_CROSSING = 0.2  # share of the pieces that may cross a gutter: headings above columns, captions below them
 _LEVEL = 0.25  # of a line's height: pieces whose middles differ by less stand level
 _TABLE = 0.6  # share of pieces with a level neighbour across the gutter from which on the rows belong together
-_PROSE_LETTERS, _PROSE_WIDTH = 20, 0.6  # a column of prose: letters of its middle line, and how much of it they fill
+_PROSE_LETTERS, _PROSE_WIDTH = 20, 0.75  # prose: letters of the median line, and its width beside the widest one's
 _BLANK_LINE = 0.9  # of a line's height: rows further apart are paragraphs
 
 
@@ -146,10 +146,9 @@ def _are_columns(first: list[_Placed], second: list[_Placed], line: float) -> bo
 
 
 def _is_prose(column: list[_Placed]) -> bool:
-    extent = max(each.right for each in column) - min(each.left for each in column)
-    width = float(np.median([each.right - each.left for each in column]))
+    widths = [each.right - each.left for each in column]
     letters = float(np.median([len(each.piece.text) for each in column]))
-    return letters >= _PROSE_LETTERS and width >= extent * _PROSE_WIDTH
+    return letters >= _PROSE_LETTERS and float(np.median(widths)) >= max(widths) * _PROSE_WIDTH
 
 
 def _rows(block: list[_Placed]) -> list[list[_Placed]]:
