@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import UnreadableFile
 from rag.ingest import media
-from rag.ingest.analyse import analyse, detect_language
+from rag.ingest.analyse import UNKNOWN, analyse, detect_language
 from rag.ingest.chunk import Tokenize, chunk, embedding_text
 from rag.ingest.clock import limited_to
 from rag.ingest.files import load
@@ -187,7 +187,13 @@ def _words(document: Document, chunks: Sequence[Chunk]) -> tuple[str, ...]:
     names = " ".join((PurePath(document.path).stem, *document.tags, *_named(document)))
     if texts:
         texts[0] = f"{names}\n{texts[0]}"
-    return tuple(analyse(text, document.language) for text in texts)
+    return tuple(analyse(text, _language(document, each, text)) for each, text in zip(chunks, texts, strict=True))
+
+
+def _language(document: Document, chunk: Chunk, text: str) -> str:
+    """A document that is a photo has no text to tell its language; what is written about the photo may have one."""
+    is_told = document.language != UNKNOWN or chunk.modality == "text"
+    return document.language if is_told else detect_language(text)
 
 
 def _searched(document: Document, chunk: Chunk, picture: Picture | None) -> str:
