@@ -196,13 +196,12 @@ class _Opened:
     @cached_property
     def _original(self) -> Source | None:
         document = self._document
-        if not self._several or document.kind == "note":  # what a note shows are files of their own
-            return None
-        return read_original(document.path, document.media_type, document.parent)
+        return read_original(document.path, document.media_type, document.parent) if self._several else None
 
     def picture(self, chunk: Chunk) -> bytes:
         """The encoded picture, once it is sure that the document still has it at its number."""
-        digests = {picture.number: picture.digest for picture in self._document.pictures}
-        if chunk.picture is None or digests.get(chunk.picture) != chunk.digest:
-            raise UnreadableFile(self._document.path, "it was read again meanwhile")
-        return open_picture(self._document, chunk.picture, self._original)
+        document = self._document
+        for each in document.pictures:
+            if (each.number, each.digest) == (chunk.picture, chunk.digest):
+                return open_picture(document, each.number, None if each.path else self._original)
+        raise UnreadableFile(document.path, "it was read again meanwhile")

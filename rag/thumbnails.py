@@ -1,6 +1,7 @@
 """Small pictures kept on disk, by the digest of what they show: made once, looked up ever after."""
 
 import errno
+import hashlib
 import os
 import re
 import threading
@@ -16,8 +17,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class Thumbnails:
     """WebP files `<folder>/<2 hex>/<digest>-<size>.webp`, `size` the most pixels of a side. Threads may share it.
 
-    A digest is a sha256 in hex; whatever else is asked for is not there, so that no name leads out of the folder.
-    Losing the folder loses nothing but time: everything in it can be made again.
+    A digest is a sha256 in hex; what is not, as that of a later frame, is hashed, so that no name leads out of the
+    folder. Losing the folder loses nothing but time: everything in it can be made again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,8 +26,6 @@ class Thumbnails:
 
     def get(self, digest: str, size: int) -> bytes | None:
         """What is kept, None where nothing is."""
-        if not _DIGEST.fullmatch(digest):
-            return None
         try:
             return self._path(digest, size).read_bytes()
         except OSError:
@@ -37,10 +36,8 @@ class Thumbnails:
 
         Raises:
             DiskFull: there is no room for it.
-            StoreError: the folder cannot be written to, or `digest` is none.
+            StoreError: the folder cannot be written to.
         """
-        if not _DIGEST.fullmatch(digest):
-            raise StoreError(f"{digest!r} is not the digest of a picture")
         path = self._path(digest, size)
         beside = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.new")
         try:
@@ -59,15 +56,20 @@ class Thumbnails:
 
     def remove(self, digests: Iterable[str]) -> None:
         """Forget all sizes of these; what is not there is gone already."""
-        for digest in filter(_DIGEST.fullmatch, digests):
-            for path in (self._folder / digest[:2]).glob(f"{digest}-*"):
+        for name in map(_name, digests):
+            for path in (self._folder / name[:2]).glob(f"{name}-*"):
                 with suppress(OSError):  # another program may hold it open; it does no harm
                     path.unlink()
 
     def digests(self, older_than: float) -> set[str]:
-        """What is kept and was written before that time (seconds since the epoch)."""
+        """What is kept and was put there before that time (seconds since the epoch)."""
         files = self._folder.glob("??/*.webp")
         return {path.name.partition("-")[0] for path in files if path.stat().st_mtime < older_than}
 
     def _path(self, digest: str, size: int) -> Path:
-        return self._folder / digest[:2] / f"{digest}-{size:d}.webp"
+        name = _name(digest)
+        return self._folder / name[:2] / f"{name}-{size:d}.webp"
+
+
+def _name(digest: str) -> str:
+    return digest if _DIGEST.fullmatch(digest) else hashlib.sha256(digest.encode("utf-8", "replace")).hexdigest()

@@ -80,7 +80,7 @@ _MIGRATIONS = {
     1: (
         "ALTER TABLE documents ADD COLUMN pictures INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE documents ADD COLUMN readers INTEGER NOT NULL DEFAULT 1",
-        "UPDATE documents SET readers = 2 WHERE kind IN ('text', 'web')",  # these would be read as they were
+        "UPDATE documents SET readers = 2 WHERE kind = 'text'",  # they would be read as they were
         "DROP VIEW infos",
         _INFOS,
         *_PICTURES,
