@@ -235,7 +235,7 @@ def doctor(as_json: AsJson = False) -> None:
     from rag.models.doctor import examine  # loads torch and both models
 
     with _library() as library:
-        checks = examine(library.settings.home, *library.models())
+        checks = examine(library.settings, *library.models(), library.image_embedder)
     if as_json:
         _print_json([dataclasses.asdict(check) for check in checks])
     else:

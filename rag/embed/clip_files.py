@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rag.errors import ModelCorrupt, ModelNotFound
+from rag.errors import ModelCorrupt, ModelError, ModelNotFound
 
 CONFIG = "open_clip_config.json"
 WEIGHTS = "open_clip_model.safetensors"
@@ -67,7 +67,7 @@ class ClipFiles:
 
 
 def find_clip(setting: str, models: Path) -> ClipFiles | None:
-    """The model that `setting` names; "auto" takes the first folder under `models` that holds one.
+    """The model that `setting` names; "auto" takes the first under `models` that is whole.
 
     None: "none", or "auto" where there is nothing to find. Then pictures are found by their words alone.
 
@@ -78,8 +78,7 @@ def find_clip(setting: str, models: Path) -> ClipFiles | None:
     if setting == "none":
         return None
     if setting == "auto":
-        folders = sorted(path.parent for path in models.glob(f"*/{CONFIG}"))
-        return clip_in(folders[0]) if folders else None
+        return _first_in(models)
     if setting.startswith(HUB):
         name = setting.removeprefix(HUB)
         return clip_in(_cached_in_hub(name), name=name)
@@ -91,6 +90,18 @@ def find_clip(setting: str, models: Path) -> ClipFiles | None:
     if at and not folder.exists():
         raise ModelNotFound(f"open_clip has no architecture {architecture!r}; see open_clip.list_models()")
     return clip_in(folder)
+
+
+def _first_in(models: Path) -> ClipFiles | None:
+    wrong: ModelError | None = None
+    for path in sorted(models.glob(f"*/{CONFIG}")):
+        try:
+            return clip_in(path.parent)
+        except ModelError as exc:
+            wrong = wrong or exc
+    if wrong is not None:  # whoever put it there wants it to be used
+        raise wrong
+    return None
 
 
 def clip_in(folder: Path, *, name: str = "", trained: bool = True) -> ClipFiles:

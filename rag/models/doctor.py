@@ -1,16 +1,21 @@
 """The truth about this machine: which device each model is on, how fast it is, and what to change."""
 
+import io
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import llama_cpp
 import psutil
 import torch
+from PIL import Image
 
-from rag.protocols import Embedder, Generator
+from rag.config import Settings
+from rag.errors import ModelError
+from rag.protocols import Embedder, Generator, ImageEmbedder
 from rag.records import Message
 
 _MIN_FREE_BYTES = 2 * 1024**3  # an index, its compaction and a log fit into this
@@ -27,9 +32,20 @@ class Check:
     remedy: str = ""
 
 
-def examine(home: Path, embedder: Embedder, generator: Generator | None) -> list[Check]:
-    """Load both models and measure each for about a second."""
-    return [_memory(), _disk(home), _torch(), _llama(), _embedder(embedder), _generator(generator)]
+def examine(
+    settings: Settings, embedder: Embedder, generator: Generator | None, image_embedder: ImageEmbedder | None
+) -> list[Check]:
+    """Load the models and measure each for about a second."""
+    return [
+        _memory(),
+        _disk(settings.home),
+        _torch(),
+        _llama(),
+        _embedder(embedder),
+        _image_embedder(image_embedder, settings.home / "models"),
+        _ocr(settings.ocr),
+        _generator(generator),
+    ]
 
 
 def _memory() -> Check:
@@ -72,16 +88,39 @@ def _llama() -> Check:
 
 def _embedder(embedder: Embedder) -> Check:
     embedder.load()
-    embedder.embed([_PROBE], "passage")
-    started = time.perf_counter()
-    texts = 0
-    while time.perf_counter() - started < 1:
-        embedder.embed([_PROBE] * 64, "passage")
-        texts += 64
-    rate = texts / (time.perf_counter() - started)
+    rate = _rate(lambda: len(embedder.embed([_PROBE] * 64, "passage")))
     state = embedder.state
     return Check(
         "embedder", True, f"{state.name} on {state.device}, {state.precision}, {rate:.0f} texts/s ({state.reason})"
+    )
+
+
+def _image_embedder(embedder: ImageEmbedder | None, models: Path) -> Check:
+    """That there is none is no fault: pictures are found by their words then."""
+    if embedder is None:
+        how = f"put the folder of an open_clip model (safetensors) into {models}, or set RAG_IMAGE_EMBEDDER to one"
+        return Check(
+            "image embedder", True, f"off: pictures are found by the words in and near them. To turn it on, {how}"
+        )
+    try:
+        embedder.load()
+    except ModelError as exc:
+        return Check("image embedder", False, str(exc), "or turn it off: RAG_IMAGE_EMBEDDER=none")
+    picture = _probe_picture()
+    rate = _rate(lambda: len(embedder.embed_images([picture] * 16)))
+    state = embedder.state
+    return Check(
+        "image embedder",
+        True,
+        f"{state.name} on {state.device}, {state.precision}, {rate:.1f} pictures/s ({state.reason})",
+    )
+
+
+def _ocr(wanted: bool) -> Check:
+    if not wanted:
+        return Check("text in pictures", True, "not read: RAG_OCR is off")
+    return Check(
+        "text in pictures", True, f"rapidocr {version('rapidocr')} on the CPU, by onnxruntime {version('onnxruntime')}"
     )
 
 
@@ -98,3 +137,19 @@ def _generator(generator: Generator | None) -> Check:
 
 def _probe() -> Sequence[Message]:
     return [Message("user", f"Continue this: {_PROBE}")]
+
+
+def _probe_picture() -> bytes:
+    """A JPEG of a usual size for the screen, 1600 by 1200 pixels."""
+    buffer = io.BytesIO()
+    Image.radial_gradient("L").resize((1600, 1200)).convert("RGB").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _rate(work: Callable[[], int]) -> float:
+    """Things per second: `work` does some and tells how many. The first time is not counted."""
+    work()
+    started, done = time.perf_counter(), 0
+    while time.perf_counter() - started < 1:
+        done += work()
+    return done / (time.perf_counter() - started)

@@ -47,6 +47,14 @@ def test_auto_takes_the_first_in_the_models_folder(copied: Path, small_clip: Pat
     assert find_clip("none", copied.parent) is None
 
 
+def test_auto_passes_over_what_is_not_whole_and_complains_if_nothing_is(copied: Path, small_clip: Path) -> None:
+    (copied / WEIGHTS).unlink()
+    with pytest.raises(ModelNotFound, match="copied"):
+        find_clip("auto", copied.parent)
+    shutil.copytree(small_clip, copied.parent / "whole")
+    assert found("auto", copied.parent).name == "whole"
+
+
 @pytest.mark.parametrize("prefix", ["", "local-dir:"])
 def test_a_folder_may_be_named(copied: Path, tmp_path: Path, prefix: str) -> None:
     files = found(f"{prefix}{copied}", tmp_path)
