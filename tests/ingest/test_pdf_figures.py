@@ -28,7 +28,8 @@ def line(text: str, left: float, top: float, width: float = 200, height: float =
     "text",
     [
         "Figure 1: A kettle", "Fig. 12. The tea", "FIGURE 3", "Figure 2", "Fig 4 | Tea", "Figure A1. Tea",
-        "Fig. 2-3: x", "Figure 3.1 The kettle", "Abbildung 4: Der Kessel", "Abb. 7 – Tee", "Figure 5a) left", "Chart 2: Rain",
+        "Fig. 2-3: x", "Figure 3.1 The kettle", "Abbildung 4: Der Kessel", "Abb. 7 – Tee", "Figure 5a) left",
+        "Chart 2: Rain",
     ],
 )  # fmt: skip
 def test_lines_that_name_a_figure(text: str) -> None:
