@@ -1,22 +1,27 @@
 """Pictures in the library: added, looked at, found, shown, changed and removed. Its image embedder knows colours."""
 
 import io
+import shutil
 import threading
 from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
 
 import rag.build
+from eval.shapes import Group, Scene, draw
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import DocumentNotFound, InvalidQuery, ModelCorrupt, UnreadableFile
 from rag.library import Library
 from rag.pictures import digest
 from rag.records import Answer, Done, Progress, Turn
-from tests.colours import ColourEmbedder, paint, picture
+from tests.colours import COLOURS, ColourEmbedder, paint, picture
 from tests.store.processes import parse_here
 
 
@@ -31,6 +36,10 @@ class Shelf:
 
     def open(self, embedder: ColourEmbedder | None, **settings: object) -> Library:
         self._patch.setattr(rag.build, "build_image_embedder", lambda settings: embedder)
+        return self.open_as_set(**settings)
+
+    def open_as_set(self, **settings: object) -> Library:
+        """Opened with what the settings name to look at pictures: nothing, or a model in the library's folder."""
         chosen = {"embedder": "hashing", "generator": "none", "ocr": False, **settings}
         self._libraries.append(open_library(load_settings(**chosen)))
         return self._libraries[-1]
@@ -100,6 +109,63 @@ def test_a_picture_that_says_nothing_has_no_text_vector_and_words_have_one(libra
     bare = library._databases.store.without_vector("text", 9)
     assert [Path(chunk.path).name for chunk in bare] == ["IMG_2041.png"]
     assert library.verify().problems == ()
+
+
+def test_pictures_inside_other_files_are_looked_at_and_shown_too(library: Library, shelf: Shelf) -> None:
+    frames = [Image.new("RGB", (60, 60), COLOURS[name]) for name in ("red", "blue")]
+    frames[0].save(shelf.folder / "frames.tiff", save_all=True, append_images=frames[1:])
+    mail = EmailMessage()
+    mail["Subject"] = "The harbour"
+    mail.set_content("See the picture.")
+    mail.add_attachment(picture("green", size=200), "image", "png", filename="harbour.png")
+    (shelf.folder / "harbour.eml").write_bytes(bytes(mail))
+    page = Canvas(str(shelf.folder / "plan.pdf"))
+    page.drawString(72, 700, "The plan of the house is shown below, with every room and every door in it.")
+    page.drawImage(ImageReader(io.BytesIO(picture("yellow", "green", size=400))), 72, 300, 400, 300)
+    page.save()
+    report = library.add([shelf.folder])
+    assert (report.looked, report.failed, report.warnings) == (4, (), ())
+    documents = {Path(info.path).name: info for info in library.documents()}
+    assert {name: info.pictures for name, info in documents.items()} == {
+        "frames.tiff": 2, "harbour.eml": 0, "harbour.png": 1, "plan.pdf": 1,
+    }  # fmt: skip
+    assert library.verify().problems == ()
+    shown = {
+        ("frames.tiff", 1): ("red",),
+        ("frames.tiff", 2): ("blue",),
+        ("harbour.png", 1): ("green",),
+        ("plan.pdf", 1): ("yellow", "green"),
+    }
+    for (name, number), colours in shown.items():
+        best = library.search(picture=picture(*colours), k=1).hits[0].chunk
+        assert (Path(best.path).name, best.picture) == (name, number)
+        preview = opened(library.preview(documents[name].id, number)).convert("RGB")
+        left = preview.getpixel((preview.width // 4, preview.height // 2))
+        assert np.abs(np.subtract(left, COLOURS[colours[0]])).max() < 20  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_real_model_in_the_models_folder_is_found_and_finds_pictures_by_words(
+    shelf: Shelf, small_clip: Path, own_home: Path
+) -> None:
+    wanted = Scene(Group(1, "red", "circle"))
+    scenes = [wanted, *(Scene(Group(3, colour, "square")) for colour in ("green", "purple", "black"))]
+    for number, scene in enumerate(scenes):
+        draw(scene, seed=number).save(shelf.folder / f"IMG_{number}.png")
+    library = shelf.open_as_set()
+    library.add([shelf.folder])
+    assert (library.status().unseen, len(library.status().models)) == (4, 1)
+    library.close()
+    shutil.copytree(small_clip, own_home / "models" / "small")
+    library = shelf.open_as_set()
+    assert library.image_embedder is not None
+    assert library.look() == 4
+    assert library.status().unseen == 0
+    hits = library.search(wanted.caption).hits
+    assert Path(hits[0].chunk.path).name == "IMG_0.png"
+    assert [found.retriever for found in hits[0].found_by] == ["image"]
+    again = library.search(picture=(shelf.folder / "IMG_0.png").read_bytes(), k=1).hits[0]
+    assert Path(again.chunk.path).name == "IMG_0.png"
 
 
 def test_without_an_image_embedder_everything_else_works(shelf: Shelf) -> None:
