@@ -15,6 +15,7 @@ from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import DatasetError, load
 from eval.fusions import FUSIONS
 from eval.index import StoreName
+from eval.pictures import print_throughput, throughput
 from eval.report import print_result, progress_bars
 from eval.run import run as run_dataset
 from eval.shapes import held_out_scenes, write_datasets
@@ -91,6 +92,23 @@ def stress(
         target = to / f"{dataset.name}-{name}"
         write(variant, target)
         print(target)  # noqa: T201
+
+
+@app.command()
+def pictures(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures, in any folders below it too.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    copies: Annotated[int, typer.Option(min=1, help="Take each picture so often, each time a little different.")] = 1,
+    image_embedder: Annotated[str | None, typer.Option(help="As RAG_IMAGE_EMBEDDER.")] = None,
+    ocr: Annotated[bool | None, typer.Option(help="As RAG_OCR: read the text in pictures.")] = None,
+) -> None:
+    """How long decoding, OCR and CLIP take per picture, and how much the program adds to them."""
+    prepare_environment()
+    result = throughput(folder, load_settings(image_embedder=image_embedder, ocr=ocr), copies)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
+    else:
+        print_throughput(result, out)
 
 
 @app.command()
