@@ -1,9 +1,12 @@
 """Figures of real PDFs: which are found, where they lie, what is known of them, and that they are found again."""
 
 import io
+import subprocess
+import sys
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pypdf
 import pytest
@@ -337,6 +340,38 @@ def test_five_thousand_tiles_are_one_figure() -> None:
     [found] = read(data).pictures
     assert time.perf_counter() - started < 30  # 2 s when idle
     assert box_of(found)[2] - box_of(found)[0] == pytest.approx(70 * 7 / 595, abs=1e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of memory is read from Linux's /proc")
+@pytest.mark.parametrize("case", ["tiles", "one of 110 million pixels"])
+def test_pictures_of_pdfs_stay_within_bounds_of_memory(tmp_path: Path, case: str) -> None:
+    row = bytes(range(256)) * 123
+    large = (row[: 10_500 * 3] for _ in range(10_500))
+    data = (
+        five_thousand(7, 7)
+        if case == "tiles"
+        else one_image(raw_image(deflated(large), 10_500, 10_500, colours=b"RGB"))
+    )
+    path = tmp_path / "a.pdf"
+    path.write_bytes(data)
+    code = (
+        "import sys; from pathlib import Path; from rag.ingest.read_pdf import PdfReader; "
+        "from rag.records import Source; source = Source('/a.pdf', 'application/pdf', Path(sys.argv[1]).read_bytes()); "
+        "document = PdfReader(None, 120).read(source); "
+        "peak = Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]; "
+        "print(len(document.pictures), int(peak) // 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True, timeout=300
+    )
+    figures, megabytes = map(int, done.stdout.split())
+    assert figures == 1
+    assert megabytes < 400  # 180 on 64-bit Linux
+
+
+def deflated(parts: Iterable[bytes]) -> bytes:
+    packer = zlib.compressobj(1)
+    return b"".join([*(packer.compress(part) for part in parts), packer.flush()])
 
 
 def test_figures_have_a_limit_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
