@@ -25,7 +25,8 @@ def name_of(document: Document, picture: Picture) -> str:
     caption = one_line(picture.caption, _TITLE)
     if caption:
         return caption
-    return document.title if len(document.pictures) == 1 else f"{document.title}, picture {picture.number}"
+    alone = document.title if document.kind == "image" else f"Picture in {document.title}"
+    return alone if len(document.pictures) == 1 else f"{alone}, number {picture.number}"
 
 
 def fitted(width: int, height: int, most_width: int, most_height: int) -> tuple[int, int]:

@@ -47,20 +47,24 @@ def place_address(document: str, number: int, near: int) -> str:
     return f"/source/{_checked(document)}?{urlencode({'start': near, 'end': near})}#picture-{int(number)}"
 
 
-def chunk_address(chunk: Chunk, start: int | None = None, end: int | None = None) -> str:
-    """Where a chunk is read or looked at, marked at `[start:end]` of its document, else at the whole of it."""
-    start, end = (chunk.start, chunk.end) if start is None or end is None else (start, end)
+def chunk_address(chunk: Chunk, span: tuple[int, int] | None = None) -> str:
+    """Where a chunk is read or looked at, marked at `span` of its document.
+
+    Without a span the whole chunk is marked, but of a whole picture nothing: that would mark every word in it.
+    """
+    start, end = span or (chunk.start, chunk.end)
     if chunk.picture is None:
         return document_address(chunk.document_id, start, end)
-    known = chunk.id if chunk.modality == "image" else ""
-    return picture_address(chunk.document_id, chunk.picture, start, end, chunk=known)
+    if chunk.modality == "text":
+        return picture_address(chunk.document_id, chunk.picture, start, end)
+    return picture_address(chunk.document_id, chunk.picture, *(span or (None, None)), chunk=chunk.id)
 
 
 def source_address(passage: Passage) -> str:
-    """Where a passage is read: at its best evidence if there is any, else at its beginning."""
+    """Where a passage is read or looked at: at its best evidence if there is any, else as a whole."""
     best = max(passage.evidence, key=lambda evidence: evidence.score, default=None)
-    start, end = (best.start, best.end) if best else (passage.start, passage.end)
-    return chunk_address(passage.hit.chunk, start, end)
+    whole = None if passage.hit.chunk.modality == "image" else (passage.start, passage.end)
+    return chunk_address(passage.hit.chunk, (best.start, best.end) if best else whole)
 
 
 def alike_address(like: str, document: str, number: int) -> str:

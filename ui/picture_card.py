@@ -18,7 +18,10 @@ def shows_picture(chunk: Chunk) -> bool:
 
 def title_of(chunk: Chunk) -> str:
     """What a chunk is called: a picture by its caption where it has one, everything else by its document's title."""
-    return one_line(chunk.caption, _TITLE) if shows_picture(chunk) and chunk.caption.strip() else chunk.title
+    if not shows_picture(chunk):
+        return chunk.title
+    alone = chunk.title if chunk.kind == "image" else f"Picture in {chunk.title}"
+    return one_line(chunk.caption, _TITLE) or alone
 
 
 def thumbnail(chunk: Chunk, address: str) -> Html | None:

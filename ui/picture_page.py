@@ -9,7 +9,7 @@ from ui.links import alike_address, is_like, original_address, place_address, vi
 from ui.passage import pieces
 from ui.words import count, day, file_name, folder
 
-_WIDTH, _HEIGHT = 1120, 780  # of the frame, so that the picture and its words fit a window of usual size
+_WIDTH, _HEIGHT = 1120, 660  # of the frame, so that the picture and its words fit a window of usual size
 _FIELDS = 24
 _PLACES = {"pdf": "Figure in", "note": "Shown in the note", "mail": "Shown in the mail", "web": "Shown on the page"}
 
@@ -102,12 +102,12 @@ def _words(document: Document, picture: Picture, passage: Span | None) -> Html:
 
 
 def _facts(document: Document, picture: Picture) -> Html:
-    facts = [("size", f"{picture.width:,} × {picture.height:,} pixels")]
+    facts = [("Size", f"{picture.width:,} × {picture.height:,} pixels")]
     if picture.path:
-        facts.append(("file", file_name(picture.path)))
+        facts.append(("File", file_name(picture.path)))
     if document.kind == "image":
-        facts += [(name, value) for name, value in document.fields[:_FIELDS] if value.strip()]
-        facts += [("tags", ", ".join(document.tags))] if document.tags else []
+        facts += [(name, value) for name, value in document.fields[:_FIELDS] if value.strip() and name != "Size"]
+        facts += [("Tags", ", ".join(document.tags))] if document.tags else []
     around = picture.around.strip()
     return join(
         [

@@ -67,13 +67,13 @@ def _toggle(result: SearchResult) -> Html | None:
 
 def _result(hit: Hit, query: str) -> Html:
     chunk = hit.chunk
-    address = chunk_address(chunk, *(best_line(chunk, query) or (None, None)))
+    address = chunk_address(chunk, best_line(chunk, query))
     return tag(
         "li",
         tag(
             "div",
             tag("span", hit.rank, class_="number"),
-            kind_icon(chunk.kind),
+            kind_icon("image" if shows_picture(chunk) else chunk.kind),
             tag("a", title_of(chunk), href=address, data_open=True, class_="title", dir="auto"),
             class_="card-head",
         ),
@@ -116,6 +116,10 @@ def snippet(text: str, query: str) -> Html:
 
 
 def word_spans(text: str, query: str) -> list[tuple[int, int]]:
-    """Where whole words of the query of three letters or more stand in the text, whatever their case."""
+    """Where whole words of the query stand in the text, whatever their case: longer ones, else those of three letters.
+
+    Short words are mostly "the" and "for"; marked beside telling ones they would only be in the way.
+    """
     words = {word.casefold() for word in re.findall(r"\w{3,}", query[:2000])}
-    return [found.span() for found in re.finditer(r"\w+", text) if found[0].casefold() in words]
+    found = [match.span() for match in re.finditer(r"\w+", text) if match[0].casefold() in words]
+    return [(start, end) for start, end in found if end - start > 3 or text[start:end].isdigit()] or found

@@ -15,8 +15,8 @@ _RETRIEVERS = {
     "bm25": "words",
     "image": "picture",
     "likeness": "likeness",
-    "picture_text": "meaning of its words",
-    "picture_bm25": "its words",
+    "picture_text": "picture’s meaning",
+    "picture_bm25": "picture’s words",
 }
 _OF_WORDS = ("text", "bm25")  # told also where they did not find it
 
@@ -45,7 +45,7 @@ def card(passage: Passage, *, cited: bool) -> Html:
         tag(
             "div",
             tag("span", passage.number, class_="number", aria_hidden="true"),
-            kind_icon(chunk.kind),
+            kind_icon("image" if shows_picture(chunk) else chunk.kind),
             _title(passage),
             class_="card-head",
         ),
