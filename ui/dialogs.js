@@ -95,7 +95,10 @@ window.commonplace = window.commonplace || {};
     const address = gallery[at];
     const picture = address.includes("picture=");
     const frame = make("iframe", { src: address, title: picture ? "Picture" : "Source" });
-    frame.addEventListener("load", () => frame.contentDocument?.addEventListener("keydown", onKey));
+    frame.addEventListener("load", () => {
+      frame.contentDocument?.addEventListener("keydown", onKey);
+      drawer.classList.toggle("wide", Boolean(frame.contentDocument?.querySelector("main.wide")));
+    });
     bar.replaceChildren(...(gallery.length > 1 ? [apart, steps, close] : [apart, close]));
     drawer.replaceChildren(bar, frame);
     drawer.setAttribute("aria-label", frame.title);

@@ -10,6 +10,7 @@ from rag.records import Box, Document, OcrLine, Page, Picture
 from rag.text import one_line
 from ui.html import Html, tag
 from ui.links import page_address, picture_address, view_address
+from ui.words import file_name
 
 Span = tuple[int, int]
 
@@ -21,10 +22,10 @@ PAGE_WIDTH, PAGE_HEIGHT = 595, 842  # A4 in points; the browser takes the real s
 
 
 def name_of(document: Document, picture: Picture) -> str:
-    """What a picture is called: by its caption, else by its document, with its number where that has several."""
-    caption = one_line(picture.caption, _TITLE)
-    if caption:
-        return caption
+    """What a picture is called: by its caption, its file, or its document, with its number where that has several."""
+    own = one_line(picture.caption, _TITLE) or file_name(picture.path)
+    if own:
+        return own
     alone = document.title if document.kind == "image" else f"Picture in {document.title}"
     return alone if len(document.pictures) == 1 else f"{alone}, number {picture.number}"
 

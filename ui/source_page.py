@@ -3,6 +3,7 @@
 It holds no script. A document's text, title, fields and links are shown as characters, never followed or rendered.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 from rag.records import Document, DocumentInfo, Page, Picture
@@ -19,6 +20,7 @@ _PART = 200_000  # characters of text on one page, so that a book or a log opens
 _FIELDS = 12
 _FIGURE_WIDTH, _FIGURE_HEIGHT = 640, 400
 _CAPTION = 200
+_MARK = re.compile(r"!\[\[[^\]\n]*\]\]|!\[[^\]\n]*\]\([^)\n]*\)")  # how a note shows a picture
 _READ = 600  # characters of what was read in a picture that are shown under it
 
 
@@ -178,19 +180,24 @@ def _flow(
 
 
 def _writing(document: Document, start: int, end: int, passage: Span | None) -> Iterator[Html]:
-    """The text of a stretch without the words that were read in pictures: they stand under their pictures."""
-    read = sorted((p.start, p.end) for p in document.pictures if p.start < p.end)
-    for a, b in [*read, (end, end)]:
+    """The text of a stretch without what pictures stand for: the words read in them, and the mark that shows them."""
+    for a, b in [*_pictured(document), (end, end)]:
         stop = min(a, end)
         if start < stop and (document.text[start:stop].strip() or not document.pictures):
             yield tag("div", *pieces(document, start, stop, passage), class_="text")
         start = max(start, b)
 
 
+def _pictured(document: Document) -> list[Span]:
+    marks = (_MARK.match(document.text, picture.at) for picture in document.pictures)
+    read = [(picture.start, picture.end) for picture in document.pictures if picture.start < picture.end]
+    return sorted([*read, *(mark.span() for mark in marks if mark)])
+
+
 def _shown(document: Document, picture: Picture, passage: Span | None) -> Html:
     """A picture in its place, with its caption and the words that were read in it as its legend."""
     address = picture_address(document.id, picture.number, *(passage or (None, None)))
-    caption = one_line(picture.caption, _CAPTION)
+    caption = one_line(picture.caption, _CAPTION) or name_of(document, picture)
     read = document.text[picture.start : picture.end].strip()
     marked = touches((picture.start, picture.end), passage)
     last = picture.end if marked else min(picture.end, picture.start + _READ)
@@ -200,7 +207,7 @@ def _shown(document: Document, picture: Picture, passage: Span | None) -> Html:
         framed(document, picture, passage, _FIGURE_WIDTH, _FIGURE_HEIGHT),
         tag(
             "figcaption",
-            tag("p", tag("a", caption or f"Picture {picture.number}", href=address), dir="auto"),
+            tag("p", tag("a", caption, href=address), dir="auto"),
             tag("p", *said, class_="read", dir="auto") if read else None,
         ),
         class_="shown-here",

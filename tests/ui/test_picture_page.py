@@ -68,6 +68,14 @@ def test_a_note_shows_its_picture_in_its_place_with_the_words_in_it_as_its_legen
     assert 'id="picture-1"' in page
 
 
+def test_the_mark_that_shows_a_picture_gives_way_to_it() -> None:
+    for mark in ("![the beds](beds.png)", "![[beds.png]]"):
+        document = note(f"Before {mark} after.", "Bed one", at=7)
+        said = shown(render_source(document))
+        assert mark not in said
+        assert said.index("Before") < said.index("beds.png") < said.index("after.")
+
+
 @pytest.mark.parametrize("at", [0, 14, 16, 20])
 def test_a_picture_at_any_place_is_shown_once_and_no_word_is_lost(at: int) -> None:
     document = note("Before. After.", "Bed one\nBed two", at=at)
