@@ -19,7 +19,7 @@ def new_clip(folder: Path, model: Mapping[str, Any], preprocess: Mapping[str, An
     is no word of them becomes one and the same token. The end token has the highest number, which is where
     open_clip's text tower reads its result.
     """
-    vocabulary = [_PAD, _UNKNOWN, _START, *sorted(set(words)), _END]
+    vocabulary = [_PAD, _UNKNOWN, _START, *sorted({word.lower() for word in words}), _END]
     folder.mkdir(parents=True, exist_ok=True)
     _word_tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
     special = {"pad_token": _PAD, "unk_token": _UNKNOWN, "bos_token": _START, "eos_token": _END}
