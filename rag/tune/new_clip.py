@@ -24,7 +24,7 @@ def new_clip(folder: Path, model: Mapping[str, Any], preprocess: Mapping[str, An
     _word_tokenizer(vocabulary).save(str(folder / "tokenizer.json"))
     special = {"pad_token": _PAD, "unk_token": _UNKNOWN, "bos_token": _START, "eos_token": _END}
     _write(folder / "tokenizer_config.json", {"tokenizer_class": "PreTrainedTokenizerFast", **special})
-    text = {**model["text_cfg"], "vocab_size": len(vocabulary), "hf_tokenizer_name": folder.name}
+    text = {**model["text_cfg"], "vocab_size": len(vocabulary), "hf_tokenizer_name": "words"}
     _write(folder / CONFIG, {"model_cfg": {**model, "text_cfg": text}, "preprocess_cfg": dict(preprocess)})
 
 
