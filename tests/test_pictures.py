@@ -20,6 +20,7 @@ from rag import pictures
 from rag.errors import UnreadableFile
 
 pillow_heif.register_heif_opener()  # for writing; what is tested opens its files itself
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's, of what is broken
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 FORMATS = {

@@ -173,18 +173,24 @@ class _Engine:
         return np.concatenate(found)
 
     def _find_in(self, pixels: Pixels) -> Quads:
-        height, width = pixels.shape[:2]
-        longest = max(height, width)
+        """Looks from afar, and nearer where there is something to be seen.
+
+        A line that stands alone is sometimes seen from afar only, so what each look finds is kept.
+        """
+        longest = max(pixels.shape[:2])
         pixels = self._with_margin(pixels)
         look = self._text_map(pixels, min(longest, _LOOK_SIDE))
-        if self._sharp(pixels, look > _SEEN).sum() < _FEWEST_SEEN:
+        if not self._has_text(pixels, look):
             return np.zeros((0, 4, 2), np.float32)
+        found = self._quads(look, pixels)
         side = min(longest, _FIND_SIDE)
-        quads = self._quads(look if side == longest <= _LOOK_SIDE else self._text_map(pixels, side), pixels)
-        if not len(quads) or np.percentile(_sides(quads).min(axis=1), 25) * side / longest < _SMALL_TEXT:
-            larger = min(2 * longest, _SMALL_TEXT_SIDE)
-            quads = self._quads(self._text_map(pixels, larger), pixels)
-        return quads
+        if side > _LOOK_SIDE:
+            look = self._text_map(pixels, side)
+            found = _joined(self._quads(look, pixels), found)
+        if _is_small(found, side / longest) and self._has_text(pixels, look):
+            look = self._text_map(pixels, min(2 * longest, _SMALL_TEXT_SIDE))
+            found = _joined(self._quads(look, pixels), found)
+        return found
 
     def _with_margin(self, pixels: Pixels) -> Pixels:
         """With repeated pixels at the right and the bottom where it is too small, so that nothing moves."""
@@ -202,13 +208,16 @@ class _Engine:
         text_map: NDArray[np.float32] = self._detector.session(self._detector.get_preprocess()(resized))[0, 0]
         return text_map
 
-    def _sharp(self, pixels: Pixels, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Those of the pixels `seen` that have an edge near them: the detector also sees text in empty areas."""
-        height, width = seen.shape
-        grey = self._cv.resize(pixels, (width, height), interpolation=self._cv.INTER_AREA).max(axis=2)
+    def _has_text(self, pixels: Pixels, text_map: NDArray[np.float32]) -> bool:
+        """Whether text was seen at edges: the detector also sees some in empty areas and soft shades."""
+        height, width = pixels.shape[:2]
+        scale = min(_FIND_SIDE / max(height, width), 1)
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
+        grey = self._cv.resize(pixels, size, interpolation=self._cv.INTER_AREA).max(axis=2)
         near = np.ones((_NEAR, _NEAR), np.uint8)
-        contrast: Pixels = self._cv.dilate(grey, near) - self._cv.erode(grey, near)
-        return seen & (contrast >= _EDGE)
+        contrast = self._cv.dilate(grey, near) - self._cv.erode(grey, near)
+        edges = self._cv.resize((contrast >= _EDGE).astype(np.float32), text_map.shape[::-1])
+        return int(((text_map > _SEEN) & (edges > 0)).sum()) >= _FEWEST_SEEN
 
     def _quads(self, text_map: NDArray[np.float32], pixels: Pixels) -> Quads:
         quads, _ = self._detector.postprocess_op(text_map[None, None], pixels.shape[:2])
@@ -253,6 +262,26 @@ class _Engine:
             pixels, turn, (width, height), flags=self._cv.INTER_CUBIC, borderMode=self._cv.BORDER_REPLICATE
         )
         return cut
+
+
+def _is_small(quads: Quads, scale: float) -> bool:
+    """Whether the lines are so low, when seen at `scale`, that some may have been missed."""
+    return not len(quads) or bool(np.percentile(_sides(quads).min(axis=1), 25) * scale < _SMALL_TEXT)
+
+
+def _joined(first: Quads, second: Quads) -> Quads:
+    """`first`, and those of `second` that stand elsewhere: no middle of the one lies in the other."""
+    if not len(first) or not len(second):
+        return first if len(first) else second
+    inside = _contains(second, first.mean(axis=1)).any(axis=1) | _contains(first, second.mean(axis=1)).any(axis=0)
+    return np.concatenate([first, second[~inside]])
+
+
+def _contains(quads: Quads, points: Quads) -> NDArray[np.bool_]:
+    """bool[N, M]: whether the upright rectangle round quad n contains point m."""
+    low, high = quads.min(axis=1)[:, None], quads.max(axis=1)[:, None]
+    contained: NDArray[np.bool_] = ((low <= points[None]) & (points[None] <= high)).all(axis=2)
+    return contained
 
 
 def _parameters(threads: int) -> dict[str, Any]:
