@@ -14,6 +14,7 @@ from rag.errors import ModelNotFound
 from rag.library import Library
 from rag.models import starter
 from rag.records import Document, Hit
+from ui.welcome import first_questions
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
@@ -94,7 +95,11 @@ def test_the_featured_question_about_a_screenshot_finds_it_first(library: Librar
     assert [rank(library, question) for question in featured] == [1]
 
 
-def test_what_notes_and_mails_show_is_found_where_it_is_shown(library: Library) -> None:
+def test_the_first_screen_suggests_the_featured_questions(library: Library) -> None:
+    assert first_questions(library) == [question["question"] for question in QUESTIONS if question.get("featured")]
+
+
+def test_what_notes_show_is_read_with_them(library: Library) -> None:
     for source, words in (
         ("notes/house/larch-house-boiler.md", "cubic metres a month"),
         ("notes/family/clockmaker-of-luebeck.md", "bell says MOELLER"),
