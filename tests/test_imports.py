@@ -86,7 +86,10 @@ def test_imports_point_one_way(path: Path) -> None:
     assert not wrong, f"{module} may not import {sorted(wrong)}"
 
 
-HEAVY = ("torch", "gradio", "lancedb", "llama_cpp", "transformers", "sentence_transformers", "weaviate")
+HEAVY = (
+    *("torch", "gradio", "lancedb", "llama_cpp", "transformers", "sentence_transformers", "weaviate"),
+    *("open_clip", "rapidocr", "onnxruntime", "cv2", "pypdfium2", "PIL"),
+)
 
 
 @pytest.mark.parametrize("statement", ["import rag", "import rag.records", "import rag.cli", "import rag.build"])
