@@ -105,7 +105,7 @@ def asked_address(digest: str) -> str:
 
 
 def _version(digest: str) -> str:
-    return f"?v={digest[:_VERSION]}" if is_digest(digest) else ""
+    return f"?v={digest[:_VERSION]}" if is_digest(digest[:64]) else ""  # behind it may stand the number of a frame
 
 
 def _checked(document: str) -> str:

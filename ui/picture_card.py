@@ -43,7 +43,8 @@ def thumbnail(chunk: Chunk, address: str) -> Html | None:
 def whence(chunk: Chunk) -> Html:
     """`figure on p. 3 of Boiler manual`, `shown in the note Garden`, or folder and file of a picture of its own."""
     if chunk.kind == "image" or chunk.picture is None:
-        return tag("span", f"{folder(chunk.path)}/{file_name(chunk.path)}")
+        page = f", p. {chunk.page}" if chunk.page is not None else ""
+        return tag("span", f"{folder(chunk.path)}/{file_name(chunk.path)}{page}")
     place = f"figure on p. {chunk.page} of " if chunk.page is not None else f"{_SHOWN_IN.get(chunk.kind, 'shown in')} "
     address = place_address(chunk.document_id, chunk.picture, chunk.start)
     return tag("span", place, tag("a", tag("bdi", chunk.title), href=address, data_open=True))

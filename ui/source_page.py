@@ -44,7 +44,7 @@ def render_source(
     if chosen is not None:
         body = render_picture(document, chosen, passage, chunk)
         return page(name_of(document, chosen), tag("main", body, class_="wide"))
-    wide = any(p.lines for p in document.pages) or any(p.page is not None for p in document.pictures)
+    wide = any(_is_drawn(document, numbered) for numbered in document.pages)
     body = join([_head(document), _facts(document, attachments), _text(document, passage)])
     return page(document.title, tag("main", tag("article", body, class_="document"), class_="wide" if wide else None))
 
@@ -140,7 +140,9 @@ def _stretches(document: Document, begin: int, end: int) -> Iterator[tuple[Page 
 
 
 def _is_drawn(document: Document, numbered: Page) -> bool:
-    """Whether a page is shown as it looks beside its text: it was read from pixels, or has figures."""
+    """Whether a page is shown as it looks beside its text: one of a PDF that was read from pixels, or has figures."""
+    if document.kind != "pdf":  # a page of a picture file is its picture
+        return False
     return bool(numbered.lines) or any(picture.page == numbered.number for picture in document.pictures)
 
 

@@ -1,5 +1,6 @@
 """The whole program as a person meets it: the real server, the real models, the sample collection, a real browser."""
 
+import io
 import os
 import re
 import signal
@@ -11,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
+from eval.shapes import draw, held_out_scenes, write_pictures
 from rag.errors import ModelNotFound
 from rag.models import starter
 from tests.browser import Screen
@@ -40,10 +43,11 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def serving(home: Path) -> Iterator[str]:
+def serving(home: Path, sample: Path = SAMPLE, **settings: str) -> Iterator[str]:
     """`rag serve` in a process of its own on a free port, with the sample collection; gives its address."""
     environment = {**os.environ, "RAG_HOME": str(home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
-    command = (sys.executable, "-m", "rag.cli", "serve", "--port", "0", "--no-browser", "--sample", str(SAMPLE))
+    environment |= {f"RAG_{name.upper()}": value for name, value in settings.items()}
+    command = (sys.executable, "-m", "rag.cli", "serve", "--port", "0", "--no-browser", "--sample", str(sample))
     log = home.with_suffix(".log")
     with log.open("w") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=ROOT)
@@ -128,6 +132,102 @@ def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(home: Path, 
         screen.page.goto(f"{address}/#library")
         screen.page.fill("[data-field=filter]", "heron clock")
         screen.matches("#table", r"1 of \d+ documents.*The heron clock")
+        quiet(screen)
+
+
+def written(*lines: str) -> bytes:
+    """A picture with lines of words in it, as a screenshot has them."""
+    picture = Image.new("RGB", (1000, 90 + 70 * len(lines)), "#fbfaf5")
+    canvas, font = ImageDraw.Draw(picture), ImageFont.load_default(40)
+    for number, line in enumerate(lines):
+        canvas.text((50, 50 + 70 * number), line, "#202020", font)
+    return png(picture)
+
+
+def png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def drawn(screen: Screen, selector: str) -> None:
+    """Wait until a picture is there and drawn."""
+    screen.page.wait_for_function("s => document.querySelector(s)?.naturalWidth > 0", arg=selector)
+
+
+def test_a_picture_is_dropped_found_by_its_text_and_by_itself_and_opened(address: str, window: Window) -> None:
+    """With the starter models only: pictures are found by the words in them."""
+    shot = written("Boathouse, things to remember", "The spare key Quillon hangs", "behind the brass barometer")
+    screen = window(address).open("#library")
+    page = screen.page
+    screen.drop(".drop-zone", "boathouse list.png", shot)
+    screen.matches("#jobs-there", r"1 added.*boathouse list\.png")
+    page.fill("[data-field=filter]", "boathouse list")
+    drawn(screen, "#table .thumb img")
+    screen.matches("#status", r"\d+ pictures.*picture understanding off")
+
+    page.goto(f"{address}/#search")
+    page.fill("[data-field=search]", "spare key Quillon")
+    screen.matches("#results .card:first-child", "boathouse list.*words 1st")
+    drawn(screen, "#results .card:first-child img")
+    assert "Quillon" in page.locator("#results .card:first-child mark").all_inner_texts()
+    page.click("#results .card:first-child .thumbnail")
+    inside = page.frame_locator("dialog.drawer iframe")
+    hit, frame = inside.locator(".marks .hit"), inside.locator(".frame img")
+    assert "Quillon" in inside.locator("mark#passage").inner_text()
+    assert hit.count() == 1
+    middle = hit.bounding_box()["y"] + hit.bounding_box()["height"] / 2 - frame.bounding_box()["y"]
+    assert middle / frame.bounding_box()["height"] == pytest.approx(145 / 300, abs=0.05)  # the second of three lines
+    page.keyboard.press("Escape")
+
+    page.fill("[data-field=search]", "")
+    assert screen.paste("[data-field=search]", "image.png", shot)
+    screen.matches("#results .card:first-child", "boathouse list")
+    page.click("#tile-search [data-do=detach]")
+
+    page.goto(f"{address}/#chat")
+    assert screen.paste("#question", "image.png", shot)
+    drawn(screen, "#tile-chat .tile img")
+    answered(screen, "Where does the spare key hang?")
+    drawn(screen, "#thread .asked img")
+    screen.matches("#sources .card:first-child", "boathouse list")
+    page.click("#thread .turn:last-child .cite >> nth=0")
+    page.frame_locator("dialog.drawer.wide iframe").locator(".marks .hit").first.wait_for()
+    page.keyboard.press("Escape")
+    screen.reload()
+    drawn(screen, "#thread .asked img")
+    quiet(screen)
+
+
+def test_pictures_are_looked_at_found_by_what_they_show_and_more_like_them(
+    home: Path, window: Window, small_clip: Path, tmp_path: Path
+) -> None:
+    """With a small CLIP that comes after the pictures: it looks at them in the background."""
+    scenes = held_out_scenes(12)
+    write_pictures(tmp_path / "shapes", scenes)
+    with serving(tmp_path / "library", tmp_path / "shapes", image_embedder="none", generator="none") as address:
+        screen = window(address).open("#library")
+        screen.matches("#status", "12 pictures.*picture understanding off")
+        quiet(screen)
+    eyes = {"image_embedder": f"local-dir:{small_clip}", "generator": "none"}
+    with serving(tmp_path / "library", tmp_path / "shapes", **eyes) as address:
+        screen = window(address).open("#library")
+        page = screen.page
+        screen.matches("#jobs-there", "Looked at 12 pictures")
+        scene = held_out_scenes(13)[-1]
+        screen.drop(".drop-zone", "thirteenth.png", png(draw(scene, seed=7)))
+        screen.matches("#jobs-there", r"1 added.*thirteenth\.png")
+
+        page.goto(f"{address}/#search")
+        page.fill("[data-field=search]", scene.caption)
+        page.click("#search-tools [data-kind=image]")
+        screen.matches("#results .card:first-child", r"thirteenth.*picture 1st")
+        page.fill("[data-field=search]", "")
+        assert screen.paste("[data-field=search]", "image.png", png(draw(scene, seed=7)))
+        screen.matches("#results .card:first-child", "thirteenth.*likeness 1st")
+        page.click("#results .card:first-child a:has-text('More like this')")
+        screen.matches("#tile-search", "More like “thirteenth”")
+        screen.matches("#results", r"^(?!.*thirteenth).*\d+ pictures.*likeness")
         quiet(screen)
 
 

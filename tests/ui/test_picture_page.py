@@ -123,8 +123,14 @@ def test_frames_of_a_moving_picture_are_shown_one_after_the_other() -> None:
     document = replace(
         make_image("/n/a.gif", text), pictures=(make_picture(1, text, 0, 3), make_picture(2, text, 4, 7))
     )
+    document = replace(
+        document,
+        pages=(Page(1, 0, 3), Page(2, 4, 7)),
+        pictures=tuple(replace(picture, page=picture.number) for picture in document.pictures),
+    )
     page = render_source(document)
     assert page.count("<figure") == 2
+    assert "/page/" not in page  # only pages of PDFs are drawn
     assert "picture 2 of 2" in shown(render_source(document, picture=2))
 
 
