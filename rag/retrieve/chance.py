@@ -5,11 +5,13 @@ another's, so that no flat cut-off parts what is meant from what is merely neare
 score stands out among those which *this* query gets from pictures in general, of which a random sample of the library
 is the background:
 
-    z = (score - centre) / spread,    centre: the sample's median, spread: root mean square of what lies below it
+    z = (score - centre) / sqrt(spread * usual spread)
 
-Only the lower half measures the spread: of a library in which forty of a hundred pictures match, the matches must not
-hide themselves. A handful of pictures says little about its own centre and spread, and a single one nothing, so both
-are drawn towards what unrelated queries get, as if PRIOR more pictures had been seen.
+The centre is the sample's median, the spread the root mean square of what lies below it: of a library in which forty
+of a hundred pictures match, the matches must not hide themselves. A handful of pictures says little about its own
+centre and spread, and a single one nothing, so both are drawn towards what unrelated queries get, as if PRIOR more
+pictures had been seen. The usual spread is that of unrelated queries. It has half of the say (a geometric mean),
+since a query that is about pictures tells them apart more than others do, which is no reason to believe it less.
 
 How high a z is no chance any more depends on the model and on the library, whose pictures are neither independent nor
 normally distributed. So that is not assumed but seen: the best z of each unrelated query is a draw from the
@@ -37,7 +39,7 @@ class Background:
     """What scores one query gets by chance from `population` pictures."""
 
     centre: float
-    spread: float
+    spread: float  # half its own, half the usual one
     location: float  # of Gumbel's distribution of the best z among `sampled` pictures
     scale: float
     sampled: int
@@ -62,9 +64,11 @@ def background(own: NDArray[np.floating], unrelated: NDArray[np.floating], popul
     usual = unrelated.mean(axis=0)
     prior = float(usual.mean()), float(((unrelated - usual) ** 2).mean())
     centres, spreads = _centres_and_spreads(unrelated, prior)
-    best = (unrelated.max(axis=1) - centres) / spreads
+    usual_spread = float(np.exp(np.log(spreads).mean()))
+    best = (unrelated.max(axis=1) - centres) / np.sqrt(spreads * usual_spread)
     scale = max(float(best.std(ddof=1)) * math.sqrt(6) / math.pi, _LEAST_SCALE)
-    centre, spread = (float(value[0]) for value in _centres_and_spreads(own[np.newaxis], prior))
+    centre, own_spread = (float(value[0]) for value in _centres_and_spreads(own[np.newaxis], prior))
+    spread = math.sqrt(own_spread * usual_spread)
     return Background(centre, spread, float(best.mean()) - _EULER * scale, scale, sampled, population)
 
 

@@ -6,7 +6,7 @@ that does. So each list's scores become *evidence* first, whose size says how su
 
     words:    sqrt(contrast) * s / max(s),    contrast = 1 - mean(scores at ranks 2..10) / max(s)
     vectors:  WEIGHT * max(0, s - mean(s)) ** POWER,    mean over the candidates
-    words to pictures:   max(0, 1 - (chance / bar) ** SURPRISE)
+    words to pictures:   max(0, 1 - chance / STANDS_OUT), or max(0, 1 - (chance / half of all) ** SURPRISE)
     picture to pictures: (max(0, s - usual) / (1 - usual)) ** NEARNESS
 
 BM25 has no scale of its own, so its best is 1; but where ten chunks score nearly alike, the query's telling words
@@ -14,10 +14,9 @@ matched nothing, and all of them count less. Cosines have a scale: stretching a 
 it, so only the raw distance above the other candidates counts, and small distances count less still.
 
 Words are compared with pictures across two kinds of things, and the nearest of a thousand is near by chance alone. So
-a picture counts by how surprising its score is (`rag.retrieve.chance`). Where passages compete, the bar is high
-(STANDS_OUT) and what stays below it does not enter the list; evidence begins at 0 at the bar, so nothing jumps.
-Where only pictures are wanted, the bar is half of them and all of them enter. One that certainly matches counts as
-much as the best of the words. Between pictures there is a scale: 1 is the same picture, and what pictures usually
+a picture counts by how surprising its score is (`rag.retrieve.chance`). Where passages compete, one that does not
+stand out does not enter the list; evidence begins at 0 where it does, so nothing jumps, and soon counts as much as
+the best of the words. Where only pictures are wanted all of them enter, and the second formula keeps them apart. Between pictures there is a scale: 1 is the same picture, and what pictures usually
 have in common (their median) is nothing.
 
 The constants were chosen on public questions and on variants made to break one of the lists; eval/LOG.md has the
@@ -40,7 +39,7 @@ WEIGHT = 1.75  # of vectors against words; any from 1.5 to 2 does
 POWER = 1.3  # 1 lets a blind embedder's noise in, 2 is deaf to an embedder that is right by a little
 CONTRAST_RANKS = 10
 STANDS_OUT = 0.05  # of all pictures, how many would score as high by chance: below this it is taken for no chance
-SURPRISE = 0.2  # a picture 32 times less likely than the bar has half of the most evidence
+SURPRISE = 0.2  # among pictures alone, one 32 times less likely than half of them has half of the most evidence
 NEARNESS = 2.0  # a picture half-way between the usual one and the very same has a quarter of the most evidence
 BACKGROUND = 100  # of each list, the ranks whose chunks make up the background, however long the lists are
 
@@ -130,7 +129,7 @@ def _evidence(leg: Leg, ids: Sequence[str], usual: set[str]) -> NDArray[np.float
     if not leg.listed:
         return np.zeros(len(ids))
     if leg.scale == "chance" and leg.background is not None:
-        return _surprise(scores, leg.background, STANDS_OUT if leg.gated else leg.background.population / 2)
+        return _surprise(scores, leg.background, gated=leg.gated)
     if leg.scale == "likeness":
         above = np.maximum(np.nan_to_num(scores, nan=leg.usual) - leg.usual, 0.0)
         return np.asarray((above / (1 - leg.usual)) ** NEARNESS)
@@ -141,10 +140,11 @@ def _evidence(leg: Leg, ids: Sequence[str], usual: set[str]) -> NDArray[np.float
     return _share_of_best(np.nan_to_num(scores, nan=unknown), [score for _, score in leg.listed])
 
 
-def _surprise(cosines: NDArray[np.float64], background: Background, bar: float) -> NDArray[np.float64]:
-    """1 - (chance / bar) ** SURPRISE, 0 from the bar on and where the cosine is unknown."""
+def _surprise(cosines: NDArray[np.float64], background: Background, *, gated: bool) -> NDArray[np.float64]:
+    """1 - chance / STANDS_OUT, or 1 - (chance / half of all) ** SURPRISE; never below 0, and 0 for unknown cosines."""
+    bar, power = (STANDS_OUT, 1.0) if gated else (background.population / 2, SURPRISE)
     chances = np.array([bar if np.isnan(cosine) else background.chance(cosine) for cosine in cosines])
-    return np.asarray(1 - np.minimum(chances / bar, 1.0) ** SURPRISE)
+    return np.asarray(1 - np.minimum(chances / bar, 1.0) ** power)
 
 
 def _stands_out(cosines: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
