@@ -16,8 +16,9 @@ it, so only the raw distance above the other candidates counts, and small distan
 Words are compared with pictures across two kinds of things, and the nearest of a thousand is near by chance alone. So
 a picture counts by how surprising its score is (`rag.retrieve.chance`). Where passages compete, one that does not
 stand out does not enter the list; evidence begins at 0 where it does, so nothing jumps, and soon counts as much as
-the best of the words. Where only pictures are wanted all of them enter, and the second formula keeps them apart. Between pictures there is a scale: 1 is the same picture, and what pictures usually
-have in common (their median) is nothing.
+the best of the words. Where only pictures are wanted all of them enter, and the second formula keeps them apart.
+Between pictures there is a scale: 1 is the same picture, and what pictures usually have in common (their median) is
+nothing.
 
 The constants were chosen on public questions and on variants made to break one of the lists; eval/LOG.md has the
 tables, what was tried besides, and how far the choice can be trusted.
