@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.answer.sources import is_picture, sentence_spans
+from rag.answer.sources import is_picture
 from rag.protocols import Embedder
 from rag.records import Evidence, Passage
+from rag.text import sentences
 
 # Chosen on xquad-en (1,190 questions): the answer lies in the first sentence for .751 of them by cosine alone, .827 by
 # overlap of 4-grams alone, .832 by their sum; in the first two for .899, .931 and .931. On the 78 questions about the
@@ -130,9 +131,8 @@ def mark(question: str, passages: Sequence[Passage], pool: SentencePool, *, most
 
 def _readable(passage: Passage) -> list[Sentence]:
     """The sentences of a passage that can say something; headings and questions only where there is nothing else."""
-    found = [
-        Sentence(passage, passage.start + a, passage.start + b, passage.text[a:b]) for a, b in sentence_spans(passage)
-    ]
+    spans = sentences(passage.text, passage.hit.chunk.language)
+    found = [Sentence(passage, passage.start + a, passage.start + b, passage.text[a:b]) for a, b in spans]
     if is_picture(passage) and passage.hit.chunk.caption:
         found.append(Sentence(passage, passage.start, passage.start, passage.hit.chunk.caption))
     telling = [s for s in found if sum(map(str.isalnum, s.text)) >= _LEAST_CHARACTERS]

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from rag.answer.sources import is_picture, sentence_spans, source_text, without_markers, words_at
+from rag.answer.sources import is_picture, source_text, without_markers, words_at
 from rag.errors import PromptTooLong
 from rag.pictures import digest
 from rag.records import Chunk, Message, Passage
-from rag.text import one_line
+from rag.text import one_line, sentences
 
 CountTokens = Callable[[str], int]
 PictureOf = Callable[[Chunk], bytes | None]
@@ -207,7 +207,7 @@ def _cut(passage: Passage, room: int, size: Callable[[Passage], int]) -> Passage
     """The beginning of `passage`, in whole sentences, that fits `room` tokens; `passage` itself where none does."""
     if size(passage) <= room:
         return passage
-    for _, end in reversed(sentence_spans(passage)):
+    for _, end in reversed(sentences(passage.text, passage.hit.chunk.language)):
         kept = tuple(e for e in passage.evidence if e.end <= passage.start + end)
         shorter = replace(passage, text=passage.text[:end], end=passage.start + end, evidence=kept)
         if size(shorter) <= room:

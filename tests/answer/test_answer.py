@@ -210,7 +210,7 @@ def test_errors_of_other_kinds_are_not_swallowed() -> None:
 # --- pictures ---
 
 MINE = b"my picture"
-RECEIPT = "BAKERY FLORES\nRye bread 4.20\nTOTAL 5.80"
+RECEIPT = "BAKERY FLORES\n\nRye bread 4.20\n\nTOTAL 5.80"
 PICTURES = found_result(
     "",
     picture_hit(1, caption="The harbour at night"),
@@ -269,7 +269,7 @@ def test_a_model_that_does_not_see_is_not_asked_what_only_eyes_can_tell(question
 def test_without_a_model_pictures_speak_for_themselves() -> None:
     told = final(events(None, PICTURES, "", asked=MINE))
     assert told.text == (
-        f"{NO_MODEL}\n\n“The harbour at night” [1]\n\n“BAKERY FLORES Rye bread 4.20 TOTAL 5.80” [2]\n\n"
+        f"{NO_MODEL}\n\n“The harbour at night” [1]\n\n“BAKERY FLORES · Rye bread 4.20 · TOTAL 5.80” [2]\n\n"
         "“The boat is blue. The first ferry leaves at 6:40.” [3]"
     )
     assert [(c.number, c.picture) for c in told.citations] == [(1, 1), (2, 1), (3, None)]

@@ -113,13 +113,13 @@ def test_a_sentence_that_adds_nothing_of_its_own(sentence: str, holds: bool) -> 
 
 # --- pictures ---
 
-LABEL = "BAKERY FLORES\nRye bread 4.20\nTOTAL 5.80"
+LABEL = "BAKERY FLORES\n\nRye bread 4.20\n\nTOTAL 5.80"
 TOP, BOTTOM = Box(0.1, 0.1, 0.9, 0.2), Box(0.2, 0.5, 0.8, 0.6)
 
 
 def lines_of(chunk: Chunk) -> list[OcrLine]:
     at = chunk.start
-    return [OcrLine(at, at + 13, TOP, 0.9), OcrLine(at + 14, at + 28, TOP, 0.9), OcrLine(at + 29, at + 39, BOTTOM, 0.9)]
+    return [OcrLine(at, at + 13, TOP, 0.9), OcrLine(at + 15, at + 29, TOP, 0.9), OcrLine(at + 31, at + 41, BOTTOM, 0.9)]
 
 
 def cited(text: str, *hits: Hit, lines_of=lines_of) -> Citation:  # type: ignore[no-untyped-def]
@@ -130,7 +130,7 @@ def cited(text: str, *hits: Hit, lines_of=lines_of) -> Citation:  # type: ignore
 
 def test_words_in_a_picture_are_cited_with_their_place_on_it() -> None:
     citation = cited("The total was 5.80 [1].", picture_hit(1, LABEL, start=100))
-    assert (citation.quote, citation.start, citation.end) == ("TOTAL 5.80", 129, 139)
+    assert (citation.quote, citation.start, citation.end) == ("TOTAL 5.80", 131, 141)
     assert (citation.picture, citation.region) == (1, BOTTOM)
     assert citation.supported is None
 
@@ -141,7 +141,7 @@ def test_what_a_picture_shows_is_cited_as_the_picture_and_not_judged() -> None:
     assert (citation.quote, citation.start, citation.end) == ("Breakfast for two", 100, 100)
     assert (citation.picture, citation.region, citation.supported) == (1, None, None)
     assert cited("Breakfast for two [1].", given) == citation
-    assert cited("A red awning [1].", picture_hit(1, LABEL)).quote == "BAKERY FLORES Rye bread 4.20 TOTAL 5.80"
+    assert cited("A red awning [1].", picture_hit(1, LABEL)).quote == "BAKERY FLORES · Rye bread 4.20 · TOTAL 5.80"
 
 
 def test_a_picture_without_words_can_be_cited() -> None:

@@ -96,8 +96,8 @@ def test_grams_meet_over_endings_and_scripts() -> None:
     assert grams("") == frozenset()
 
 
-def test_rows_and_captions_of_pictures_are_evidence() -> None:
-    receipt = picture_hit(1, "BAKERY FLORES\nRye bread 4.20\nTOTAL 5.80", caption="Breakfast for two", start=30)
+def test_words_and_captions_of_pictures_are_evidence() -> None:
+    receipt = picture_hit(1, "BAKERY FLORES\n\nRye bread 4.20\n\nTOTAL 5.80", caption="Breakfast for two", start=30)
     (passage,) = highlight("What was the total?", numbered(found_result("?", receipt)), HashingEmbedder(), most=1)
     assert marked(passage) == ["TOTAL 5.80"]
     (passage,) = highlight("Breakfast for two", numbered(found_result("?", receipt)), HashingEmbedder(), most=1)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rag.answer.sources import numbered, sentence_spans, source_text, words_at
+from rag.answer.sources import numbered, source_text, words_at
 from rag.records import Hit, Passage
 from tests.answer.passages import found_result, hit, picture_hit, scanned_hit
 
@@ -19,32 +19,22 @@ def passage(given: Hit) -> Passage:
     return numbered(found_result("?", given))[0]
 
 
-def read(given: Hit) -> list[str]:
-    source = passage(given)
-    return [source.text[a:b] for a, b in sentence_spans(source)]
+def test_rows_of_a_picture_are_quoted_as_rows() -> None:
+    rows = "BAKERY FLORES · Rye bread 4.20 · 2 rolls 1.60 · TOTAL 5.80 · Thank you for coming. Come again!"
+    for given in (picture_hit(1, RECEIPT, start=50), scanned_hit(1, RECEIPT, start=50)):
+        assert words_at(passage(given), 50, 50 + len(RECEIPT)) == rows
+    assert words_at(passage(hit(1, RECEIPT, start=50)), 50, 50 + len(RECEIPT)) == RECEIPT
 
 
-def test_rows_of_a_picture_are_sentences() -> None:
-    rows = ["BAKERY FLORES", "Rye bread 4.20", "2 rolls 1.60", "TOTAL 5.80", "Thank you for coming.", "Come again!"]
-    assert read(picture_hit(1, RECEIPT)) == rows
-    assert read(scanned_hit(1, RECEIPT)) == rows
-    assert len(read(hit(1, RECEIPT))) < len(rows)  # in a text, a line may end anywhere
+def test_a_paragraph_in_a_picture_is_quoted_as_one() -> None:
+    assert words_at(passage(picture_hit(1, PARAGRAPH)), 0, len(PARAGRAPH)) == PARAGRAPH.replace("\n", " ")
 
 
-def test_a_paragraph_in_a_picture_keeps_its_sentences() -> None:
-    assert read(picture_hit(1, PARAGRAPH)) == [
-        "The first ferry leaves at 6:40 in the morning and\nthe last one at 22:10.",
-        "Bicycles travel free of charge on the\nSunday boats only.",
-        "Dogs\nneed a ticket.",
-    ]
-
-
-@pytest.mark.parametrize("text", ["", "\n", "\n\n \n", "one", "A\n" * 3])
-def test_spans_lie_in_the_text_and_hold_every_sign(text: str) -> None:
-    source = passage(picture_hit(1, text))
-    spans = sentence_spans(source)
-    assert "".join(text[a:b] for a, b in spans) == "".join(text.split())
-    assert all(0 <= a < b <= len(text) for a, b in spans)
+@pytest.mark.parametrize(
+    ("text", "expected"), [("", ""), ("\n\n \n", ""), ("one", "one"), ("A\n\nB\n", "A · B"), ("A\nb", "A b")]
+)
+def test_odd_words_in_a_picture(text: str, expected: str) -> None:
+    assert words_at(passage(picture_hit(1, text)), 0, len(text)) == expected
 
 
 def test_an_empty_span_of_a_picture_is_the_picture() -> None:
