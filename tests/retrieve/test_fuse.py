@@ -2,11 +2,15 @@
 
 import math
 import random
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from rag.retrieve.fuse import POWER, WEIGHT, Fused, Leg, fuse
+from rag.retrieve.chance import Background
+from rag.retrieve.fuse import NEARNESS, POWER, STANDS_OUT, SURPRISE, WEIGHT, Fused, Leg, fuse
+
+SEEN = Background(centre=0.2, spread=0.02, location=3.0, scale=0.4, sampled=1000, population=1000)
 
 
 def words(*listed: tuple[str, float], whole: bool = True) -> Leg:
@@ -15,6 +19,15 @@ def words(*listed: tuple[str, float], whole: bool = True) -> Leg:
 
 def vectors(*listed: tuple[str, float], **looked_up: float) -> Leg:
     return Leg("text", "cosine", listed, looked_up)
+
+
+def pictures(*listed: tuple[str, float], gated: bool = True, **looked_up: float) -> Leg:
+    """Words to pictures. By SEEN a cosine of .3 (z = 5) has a chance of exp(-5), .25 is as likely as 1.6 pictures."""
+    return Leg("image", "chance", listed, looked_up, background=SEEN, gated=gated)
+
+
+def likeness(*listed: tuple[str, float], usual: float = 0.5, **looked_up: float) -> Leg:
+    return Leg("likeness", "likeness", listed, looked_up, usual=usual)
 
 
 def ids(fused: list[Fused]) -> list[str]:
@@ -81,6 +94,66 @@ def test_a_third_leg_joins_without_change() -> None:
     assert [by.retriever for by in next(hit for hit in fused if hit.id == "p").found_by] == ["image"]
 
 
+def test_a_picture_that_stands_out_counts_by_how_surprising_it_is() -> None:
+    fused = fuse([words(("a", 5.0), ("p", 1.0)), pictures(("p", 0.3), ("q", 0.29))])
+    contrast = math.sqrt(1 - 1.0 / 5 / 9.0)
+    p = 1 - math.exp(-(5.0 - 3.0) / 0.4) / STANDS_OUT
+    q = 1 - math.exp(-(4.5 - 3.0) / 0.4) / STANDS_OUT
+    most = contrast + p
+    assert ids(fused) == ["p", "a", "q"]
+    assert [hit.score for hit in fused] == pytest.approx(
+        [(contrast * 1 / 5 + p) / most, contrast / most, q / most], abs=1e-9
+    )
+    image = next(by for by in fused[0].found_by if by.retriever == "image")
+    assert (image.rank, image.score, image.chance) == (1, 0.3, pytest.approx(math.exp(-5.0)))
+
+
+def test_a_picture_that_does_not_stand_out_does_not_enter() -> None:
+    fused = fuse([words(("a", 5.0)), pictures(("p", 0.25), ("q", 0.24))])
+    assert ids(fused) == ["a"]
+    assert fused == fuse([words(("a", 5.0))])
+
+
+def test_found_by_its_words_it_is_there_as_any_passage_is_and_its_looks_do_not_count() -> None:
+    fused = fuse([words(("a", 5.0), ("p", 4.0)), pictures(("p", 0.25))])
+    assert fused == fuse([words(("a", 5.0), ("p", 4.0))])
+    assert [by.retriever for by in fused[1].found_by] == ["bm25"]
+
+
+def test_looks_that_were_only_looked_up_count_too() -> None:
+    only_words = fuse([words(("a", 5.0), ("p", 4.9))])
+    with_looks = fuse([words(("a", 5.0), ("p", 4.9)), pictures(("q", 0.3), p=0.3)])
+    assert (ids(only_words)[0], ids(with_looks)[0]) == ("a", "p")
+
+
+def test_where_only_pictures_are_wanted_all_of_them_enter_in_the_order_of_their_looks() -> None:
+    fused = fuse([pictures(("p", 0.3), ("q", 0.24), ("r", 0.1), ("s", -0.2), gated=False)])
+    assert ids(fused) == ["p", "q", "r", "s"]
+    assert score(fused, "q") == pytest.approx(
+        (1 - (math.exp(-(2.0 - 3.0) / 0.4) / 500) ** SURPRISE) / (1 - (math.exp(-5.0) / 500) ** SURPRISE)
+    )
+
+
+def test_pictures_do_not_change_what_is_usual_among_texts() -> None:
+    texts = vectors(("a", 0.5), ("b", 0.4), ("c", 0.1), p=-0.9)
+    alone, beside = fuse([texts, words(("a", 2.0))]), fuse([texts, words(("a", 2.0)), pictures(("p", 0.3))])
+    ratios = [score(alone, name) / score(alone, "a") for name in "bc"]
+    assert [score(beside, name) / score(beside, "a") for name in "bc"] == pytest.approx(ratios)
+
+
+def test_likeness_goes_from_the_usual_picture_to_the_very_same() -> None:
+    fused = fuse([likeness(("same", 1.0), ("near", 0.75), ("usual", 0.5), ("far", 0.2))])
+    assert [hit.score for hit in fused] == pytest.approx([1.0, 0.5**NEARNESS, 0.0, 0.0])
+    assert ids(fused) == ["same", "near", "usual", "far"]
+
+
+def test_a_leg_of_half_the_weight() -> None:
+    typed = words(("a", 5.0))
+    read = Leg("picture_bm25", "bm25", [("b", 50.0)], weight=0.5)
+    fused = fuse([typed, read])
+    assert [(hit.id, hit.score) for hit in fused] == [("a", pytest.approx(1 / 1.5)), ("b", pytest.approx(0.5 / 1.5))]
+
+
 # --- edges -------------------------------------------------------------------------------------------------------
 
 
@@ -124,14 +197,18 @@ def made(seed: int) -> list[Leg]:
     rng = random.Random(seed)
     names = [f"c{i:02d}" for i in range(20)]
     legs = []
-    for retriever, scale in (("text", "cosine"), ("bm25", "bm25"), ("image", "cosine")):
+    gated = rng.random() < 0.5
+    for retriever, scale in (("text", "cosine"), ("bm25", "bm25"), ("image", "chance"), ("likeness", "likeness")):
         spread = rng.choice([0.01, 0.3, 1.0])
         low, high = (0.0, 20.0 * spread) if scale == "bm25" else (0.3 - spread / 2, 0.3 + spread / 2)
         chosen = rng.sample(names, rng.randint(0, 15))
         scores = sorted((rng.uniform(low, high) for _ in chosen), reverse=True)
         others = {name: min(scores, default=low) - rng.random() * 0.1 for name in names if rng.random() < 0.7}
         known = {} if scale == "bm25" else {name: s for name, s in others.items() if name not in chosen}
-        legs.append(Leg(retriever, scale, list(zip(chosen, scores, strict=True)), known, rng.random() < 0.5))  # type: ignore[arg-type]
+        listed = list(zip(chosen, scores, strict=True))
+        background = SEEN if scale == "chance" else None
+        weight = rng.choice([1.0, 0.5])
+        legs.append(Leg(retriever, scale, listed, known, rng.random() < 0.5, weight, background, gated, 0.3))  # type: ignore[arg-type]
     return legs
 
 
@@ -139,7 +216,9 @@ def made(seed: int) -> list[Leg]:
 def test_every_listed_chunk_once_with_a_score_in_range(seed: int) -> None:
     legs = made(seed)
     fused = fuse(legs)
-    assert sorted(ids(fused)) == sorted({name for leg in legs for name, _ in leg.listed})
+    assert sorted(ids(fused)) == sorted({name for leg in legs for name, _ in leg.entering()})
+    listed = {name for leg in legs for name, _ in leg.listed if leg.scale != "chance" or not leg.gated}
+    assert listed <= set(ids(fused))
     assert all(0 <= hit.score <= 1 for hit in fused)
     assert all(first.score >= second.score for first, second in pairwise(fused))
 
@@ -162,8 +241,10 @@ def test_a_better_score_never_costs_a_place(seed: int) -> None:
     step = rng.choice([0.001, 0.05, 0.5]) * (abs(old) + 0.01)
     better = sorted([*((n, s) for n, s in leg.listed if n != name), (name, old + step)], key=lambda pair: -pair[1])
     changed = [*legs]
-    changed[at] = Leg(leg.retriever, leg.scale, better, leg.looked_up, leg.whole)
-    assert ids(fuse(changed)).index(name) <= ids(fuse(legs)).index(name)
+    changed[at] = replace(leg, listed=better)
+    before, after = ids(fuse(legs)), ids(fuse(changed))
+    if name in before:  # else it is a picture that did not stand out, and may now
+        assert after.index(name) <= before.index(name)
 
 
 def test_a_better_score_never_costs_a_place_in_a_flat_list() -> None:
