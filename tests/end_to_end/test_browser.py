@@ -59,7 +59,7 @@ def serving(home: Path, sample: Path = SAMPLE, **settings: str) -> Iterator[str]
 
 
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    end = time.monotonic() + 300  # the first start reads and embeds the sample collection
+    end = time.monotonic() + 600  # the first start reads the sample collection, its pictures too
     while time.monotonic() < end:
         said = re.search(r"Commonplace is at (http://127\.0\.0\.1:\d+)", log.read_text())
         if said:

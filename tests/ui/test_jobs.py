@@ -117,6 +117,31 @@ def test_closing_stops_what_runs_and_what_waits(library: FakeLibrary, tmp_path: 
     assert [job.state for job in jobs.all()] == ["stopped", "stopped"]
 
 
+def test_looking_at_pictures_makes_way_for_files_and_goes_on_after(library: FakeLibrary, tmp_path: Path) -> None:
+    library.unseen, library.pace = 30, 0.02
+    jobs = Jobs(library, Pulse())
+    jobs.look()
+    until(jobs.looking)
+    jobs.add(files(tmp_path, 2))
+    until(lambda: not any(job.live for job in jobs.all()))
+    assert [(job.work, job.state) for job in jobs.all()] == [("look", "done"), ("add", "done"), ("look", "stopped")]
+    assert sum(job.looked or 0 for job in jobs.all()) == 30
+    assert library.unseen == 0
+
+
+def test_looking_that_the_person_stopped_stays_stopped(library: FakeLibrary, tmp_path: Path) -> None:
+    library.unseen, library.pace = 1000, 0.01
+    jobs = Jobs(library, Pulse())
+    job = jobs.look()
+    until(jobs.looking)
+    jobs.stop(job.number)
+    until(lambda: not only(jobs).live)
+    jobs.add(files(tmp_path, 1))
+    until(lambda: only(jobs).work == "add" and not only(jobs).live)
+    assert [job.work for job in jobs.all()] == ["add", "look"]
+    assert jobs.looking() is None
+
+
 # --- answers -----------------------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,13 @@
 """The first screen and the words around everything."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import ui.welcome
-from rag.records import Status
+from rag.records import ModelState, Progress, Status
 from tests.ui.fakes import FakeLibrary, make_document
 from ui.status import Warmth, render_models, status_line
 from ui.welcome import contents, first_questions, render_welcome
@@ -53,6 +54,21 @@ def test_the_status_line(library: FakeLibrary) -> None:
     assert "loading models" in status_line(library.status(), Warmth())
     broken = status_line(library.status(), Warmth(loading=False, error='bad "model"'))
     assert 'title="bad &quot;model&quot;"' in broken
+
+
+def test_the_status_line_tells_of_pictures_and_of_looking_at_them() -> None:
+    eyes = ModelState("image embedder", "ViT-B-32", "cpu", "fp32", "", True)
+    blind = Status("/home/ada/book", 3, 9, {}, (), pictures=40, unseen=40)
+    line = status_line(blind, Warmth(loading=False))
+    assert "40 pictures" in line
+    assert "picture understanding off" in line
+    assert "put an open_clip model into /home/ada/book/models (see README)." in line
+    seeing = replace(blind, models=(eyes,))
+    looking = status_line(seeing, Warmth(loading=False), Progress(40, 200, "", 40, 1.0, 4.0, "look"))
+    assert "looking at pictures 40 of 200" in looking
+    assert "ViT-B-32 on CPU" in looking
+    assert "off" not in looking
+    assert "picture" not in status_line(replace(blind, pictures=0), Warmth(loading=False))  # none: nothing to say
 
 
 def test_the_models_page_says_which_where_and_why(library: FakeLibrary) -> None:
