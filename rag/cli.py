@@ -128,12 +128,12 @@ def ask(
 @app.command("list")
 def list_documents(
     text: Annotated[str, typer.Argument(help="Only titles and paths that contain this.")] = "",
-    kind: Annotated[list[Kind] | None, typer.Option(help="Only documents of this kind; may be repeated.")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Only documents of this kind.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The documents in the library."""
     with _library() as library:
-        documents = library.documents(text, kind or ())
+        documents = library.documents(text, (kind,) if kind else ())
     if as_json:
         _print_json([dataclasses.asdict(info) for info in documents])
         return
