@@ -38,11 +38,32 @@ def test_half_of_the_sources_come_from_other_documents_where_there_are_any() -> 
     assert [path for _, _, path in chosen(4, *hits[:5])] == ["/same", "/same", "/same", "/echo"]
 
 
-def test_pictures_without_text_are_no_copies_of_each_other() -> None:
-    hits = tuple(
-        replace(h, chunk=replace(h.chunk, modality="image")) for h in made_hits(("", "/a.png"), ("", "/b.png"))
-    )
-    assert len(choose(SearchResult("q", hits, {}), 5).hits) == 2
+def shown(*paths: str, digests: str = "abcdefgh") -> SearchResult:
+    """Hits whose texts differ; those at paths that end in .png are pictures, with a digest each from `digests`."""
+    marks = iter(digests)
+    hits = [
+        replace(hit, chunk=replace(hit.chunk, modality="image", picture=1, text="", digest=next(marks)))
+        if hit.chunk.path.endswith(".png")
+        else hit
+        for hit in made_hits(*((f"{i} {path} {i}", path) for i, path in enumerate(paths)))
+    ]
+    return SearchResult("q", tuple(hits), {})
+
+
+def test_pictures_without_text_are_no_copies_of_each_other_unless_they_are_the_same() -> None:
+    found = choose(shown("/a.png", "/b.png", "/c.png", digests="aba"), 5)
+    assert [hit.chunk.path for hit in found.hits] == ["/a.png", "/b.png"]
+
+
+def test_half_of_the_sources_are_texts_where_there_are_any() -> None:
+    pictures = ("/a.png", "/b.png", "/c.png", "/d.png")
+    expected = {
+        ("/e.md", "/f.md", "/g.md"): ["/a.png", "/b.png", "/e.md", "/f.md"],
+        ("/e.md",): ["/a.png", "/b.png", "/c.png", "/e.md"],
+        (): ["/a.png", "/b.png", "/c.png", "/d.png"],
+    }
+    for texts, paths in expected.items():
+        assert [hit.chunk.path for hit in choose(shown(*pictures, *texts), 4).hits] == paths
 
 
 def test_no_hits_and_no_room() -> None:

@@ -1,4 +1,4 @@
-"""Words to pictures, pictures to pictures and to passages, in one list: over the exact store, with pictures of words."""
+"""Words to pictures, pictures to pictures and to passages, in one list: over the exact store."""
 
 import random
 
