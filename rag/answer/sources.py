@@ -16,8 +16,8 @@ _TITLE = 120  # characters
 _AROUND = 400  # characters of the words around a picture
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 # Chosen by hand: rows of receipts and labels are shorter, lines of a paragraph that goes on in the next are longer.
-# They part what is quoted, for the reader's sake only. As sentences of their own they were worse evidence: of 32
-# questions about words in the sample's pictures, the best one held the answer to 15, against 20 for whole paragraphs.
+# They part what is quoted, for the reader's sake only. As sentences of their own they were no better evidence: of
+# 32 questions about words in the sample's pictures, the best one held the answer to 15, against 20 for paragraphs.
 _WRAPPED = 40  # characters of a line that may go on in the next
 
 
