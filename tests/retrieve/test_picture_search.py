@@ -115,11 +115,8 @@ def test_typed_words_count_more_than_the_words_in_the_picture() -> None:
 
 def test_words_and_picture_together_find_what_neither_finds_alone() -> None:
     both = [
-        ("kite boy", made_picture("kite boy", f"/{i}.jpg", caption=words)) for i, words in enumerate(("May", "June"))
-    ]
-    both = [
-        (f"{shows} {i}", made_picture(f"{shows} {i}", chunk.path, caption=chunk.caption))
-        for i, (shows, chunk) in enumerate(both)
+        (f"kite boy {i}", made_picture(f"kite boy {i}", f"/{i}.jpg", caption=month))
+        for i, month in enumerate(("May", "June"))
     ]
     searcher = searcher_of(NOTES, [*photos(50), *both])
     assert paths(searcher.search(Query("June", picture=b"kite boy"), 2)) == ["/1.jpg", "/0.jpg"]
