@@ -7,7 +7,7 @@ from rag import pictures
 from rag.errors import UnreadableFile
 from rag.ingest.attachments import read_original
 from rag.ingest.files import load
-from rag.records import Document, Picture, Source
+from rag.records import Box, Document, Picture, Source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -32,7 +32,7 @@ def open_picture(document: Document, number: int, source: Source | None = None) 
         return _shown_file(picture)
     original = _original(document, source)
     if picture.box is not None and picture.page is not None:
-        return _as_png(_draw_figure(original, picture))
+        return _as_png(_draw_figure(original, picture.page, picture.box))
     if number == 1:
         return original.data
     return _as_png(pictures.decode(original.data, path=original.path, frame=number - 1))
@@ -66,13 +66,12 @@ def _shown_file(picture: Picture) -> bytes:
     return data
 
 
-def _draw_figure(original: Source, picture: Picture) -> "Image":
+def _draw_figure(original: Source, page: int, box: Box) -> "Image":
     from rag.ingest.pdf_file import open_pdf
     from rag.ingest.pdf_pictures import draw_figure
 
-    assert picture.page is not None and picture.box is not None  # noqa: S101, PT018 both are checked by the caller
     with open_pdf(original) as file:
-        return draw_figure(file, picture.page, picture.box, pictures.MAX_MEGAPIXELS)
+        return draw_figure(file, page, box, pictures.MAX_MEGAPIXELS)
 
 
 def _as_png(image: "Image") -> bytes:

@@ -15,7 +15,7 @@ from rag.ingest.pdf_layout import Line
 _BACKGROUND = 0.85  # of the page: what covers more lies under the text, or is a scan of the page
 _LEAST_SIDE, _LEAST_AREA = 36, 50 * 50  # smaller pictures are icons, bullets and rules
 _LEAST_UNNAMED_SIDE, _LEAST_UNNAMED_AREA = 54, 72 * 72  # without a caption more is asked for
-_LEAST_DRAWING = (72, 36)
+_LEAST_DRAWING = (72, 36)  # across and down
 _LONGEST_SHAPE = 10  # longer than this many times its width, it is a banner or a rule
 _TOUCHING = 2.0  # tiles and strips of one picture
 _SAME_DRAWING = 14.0  # lines and areas of one drawing

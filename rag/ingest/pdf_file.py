@@ -124,7 +124,7 @@ class PdfPage:
     def __init__(self, page: pdfium.PdfPage) -> None:
         self.raw = page
         width, height = page.get_size()
-        self.rect = Rect(0.0, 0.0, width, height)
+        self.rect = Rect(0.0, 0.0, max(width, 1.0), max(height, 1.0))
         self._shown = self._display_matrix()
 
     def text_rect(self, left: float, bottom: float, right: float, top: float) -> Rect:
