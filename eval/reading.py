@@ -26,9 +26,9 @@ _COORDINATES = 8  # numbers before the text in a line of truth
 def reading(folder: Path, threads: int = 1) -> dict[str, Any]:
     """Decode and read every picture in `folder`, or in its `img/`, with `threads` threads.
 
-    Times are milliseconds of the clock per picture, models loaded, and for reading also of CPU. Recall is the share of the words (letters and
-    digits, whatever their case) and of the characters without spaces of the truth that were read, counted as
-    multisets over all pictures; None where there is no truth.
+    Times are milliseconds per picture, models loaded: of the clock, and for reading also of CPU. Recall is the share
+    of the words (letters and digits, whatever their case) and of the characters without spaces of the truth that
+    were read, counted as multisets picture by picture; None where there is no truth.
     """
     files = _picture_files(folder / "img" if (folder / "img").is_dir() else folder)
     ocr = Ocr(threads)

@@ -46,6 +46,15 @@ _VOTERS = 8  # lines that tell whether the page stands on its head
 _TALL = 1.5  # a line is upright text if it is so much higher than wide; RapidOCR's own bound
 
 
+_PARAMETERS = {
+    "Global.log_level": "critical",
+    "Det.limit_type": "max",
+    "Det.limit_side_len": 2 * _SMALL_TEXT_SIDE,  # the size is chosen here
+    "Rec.rec_batch_num": 1,  # a batch is filled up to its longest line, which costs more than batching gains
+    "Rec.rec_img_shape": [3, 48, 48],  # and each line to this shape: 320 wide by default, seven times "RM"
+}
+
+
 @dataclass(frozen=True, slots=True)
 class OcrText:
     """What was read: lines of `text` in reading order, and where each piece of it stands (spans of `text`)."""
@@ -131,15 +140,20 @@ class _Engine:
 
     def __init__(self, threads: int) -> None:
         import cv2
-        from rapidocr import RapidOCR
+        import rapidocr
+        from omegaconf import flag_override
         from rapidocr.ch_ppocr_cls import TextClassifier
         from rapidocr.ch_ppocr_det import TextDetector
         from rapidocr.ch_ppocr_rec import TextRecInput, TextRecognizer
 
-        config = RapidOCR(params=_parameters(threads)).cfg
-        for part in (config.Det, config.Cls, config.Rec):
-            part.engine_cfg = config.EngineConfig.onnxruntime
+        config = rapidocr.RapidOCR(params=_PARAMETERS).cfg
         config.Rec.font_path = None
+        models = Path(rapidocr.__file__).parent / "models"
+        with flag_override(config, "allow_objects", True):
+            # Given sessions, RapidOCR looks for no model, and so never for one to download.
+            config.Det.session = _session(models / "PP-OCRv6_det_small.onnx", threads)
+            config.Cls.session = _session(models / "ch_ppocr_mobile_v2.0_cls_mobile.onnx", threads)
+            config.Rec.session = _session(models / "PP-OCRv6_rec_small.onnx", threads)
         self._cv: Any = cv2
         self._detector: Any = TextDetector(config.Det)
         self._classifier: Any = TextClassifier(config.Cls)
@@ -284,22 +298,15 @@ def _contains(quads: Quads, points: Quads) -> NDArray[np.bool_]:
     return contained
 
 
-def _parameters(threads: int) -> dict[str, Any]:
-    """RapidOCR's settings: its own models by path, so that it never looks for others to download."""
-    import rapidocr
+def _session(model: Path, threads: int) -> Any:
+    from onnxruntime import InferenceSession, SessionOptions
 
-    models = Path(rapidocr.__file__).parent / "models"
-    return {
-        "Global.log_level": "critical",
-        "EngineConfig.onnxruntime.intra_op_num_threads": threads,
-        "Det.model_path": str(models / "PP-OCRv6_det_small.onnx"),
-        "Cls.model_path": str(models / "ch_ppocr_mobile_v2.0_cls_mobile.onnx"),
-        "Rec.model_path": str(models / "PP-OCRv6_rec_small.onnx"),
-        "Det.limit_type": "max",
-        "Det.limit_side_len": 2 * _SMALL_TEXT_SIDE,  # the size is chosen here
-        "Rec.rec_batch_num": 1,  # a batch is filled up to its longest line, which costs more than batching gains
-        "Rec.rec_img_shape": [3, 48, 48],  # and each line to this shape: 320 wide by default, seven times "RM"
-    }
+    options = SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # idle threads would take a core each
+    options.enable_cpu_mem_arena = False  # it would keep the memory of the largest picture
+    options.log_severity_level = 4
+    return InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
 
 
 def _tiles(length: int, breadth: int) -> Iterator[tuple[int, int]]:

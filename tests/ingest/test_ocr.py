@@ -226,7 +226,7 @@ def test_models_that_are_missing_are_not_downloaded(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(DownloadFile, "run", refuse)
     monkeypatch.setattr(rapidocr, "__file__", str(tmp_path / "__init__.py"))
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(Exception, match="File doesn't exist"):
         Ocr(threads=1).read(page(20))
 
 
