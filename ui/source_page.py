@@ -184,10 +184,16 @@ def _flow(
 def _writing(document: Document, start: int, end: int, passage: Span | None) -> Iterator[Html]:
     """The text of a stretch without what pictures stand for: the words read in them, and the mark that shows them."""
     for a, b in [*_pictured(document), (end, end)]:
-        stop = min(a, end)
-        if start < stop and (document.text[start:stop].strip() or not document.pictures):
-            yield tag("div", *pieces(document, start, stop, passage), class_="text")
+        first, last = _trimmed(document.text, start, min(a, end)) if document.pictures else (start, min(a, end))
+        if first < last:
+            yield tag("div", *pieces(document, first, last, passage), class_="text")
         start = max(start, b)
+
+
+def _trimmed(text: str, start: int, end: int) -> Span:
+    """The span without white space at its ends: beside a picture it would be a gap."""
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
 def _pictured(document: Document) -> list[Span]:
