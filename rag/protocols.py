@@ -118,6 +118,13 @@ class Store(Protocol):
         """Every chunk of those documents, by document in the order asked, then by ordinal and id."""
         ...
 
+    def embedded(self, documents: Sequence[str]) -> list[EmbeddedChunk]:
+        """As `chunks`, with the words of each chunk and its vectors in every space of this store: all that moves.
+
+        Words are terms joined by single spaces; vectors come in the order of the store's spaces.
+        """
+        ...
+
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """float32[D] of each of those chunks that has a vector in `space`."""
         ...

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rag.records import Box, Chunk, EmbeddedChunk
+from rag.records import Box, Chunk, EmbeddedChunk, Vector
 from rag.store.checks import normal_words
 
 _TEXTS = pa.list_(pa.string())
@@ -39,7 +39,8 @@ CHUNK_FIELDS = (
     pa.field("region", pa.list_(pa.float64())),  # left, top, right, bottom
 )
 CHUNK_COLUMNS = [field.name for field in CHUNK_FIELDS]
-_WORDS = pa.field("words", pa.string(), nullable=False)
+WORDS_COLUMN = "words"
+_WORDS = pa.field(WORDS_COLUMN, pa.string(), nullable=False)
 
 Values = NDArray[np.float32]
 
@@ -92,6 +93,19 @@ def to_chunks(table: pa.Table) -> Iterator[Chunk]:
         row["date"] = row["date"].astimezone(UTC) if row["date"] is not None else None
         row["region"] = Box(*row["region"]) if row["region"] is not None else None
         yield Chunk(**{**row, "headings": tuple(row["headings"]), "tags": tuple(row["tags"])})
+
+
+def to_embedded(table: pa.Table, spaces: Mapping[str, SpaceColumns]) -> Iterator[EmbeddedChunk]:
+    """The chunks of a table that has CHUNK_COLUMNS, words and the vectors of `spaces`, in its order."""
+    words = table[WORDS_COLUMN].to_pylist()
+    vectors: list[list[Vector]] = [[] for _ in words]
+    for name, space in spaces.items():
+        present = table[space.vectors.name].is_valid()
+        places = np.flatnonzero(np.asarray(present))
+        for place, values in zip(places, matrix(table.filter(present), space), strict=True):
+            vectors[place].append(Vector(name, values))
+    for chunk, terms, of_chunk in zip(to_chunks(table), words, vectors, strict=True):
+        yield EmbeddedChunk(chunk, terms, tuple(of_chunk))
 
 
 def matrix(table: pa.Table, space: SpaceColumns) -> Values:

@@ -37,10 +37,12 @@ from rag.store.exact import best, cosines, kth_highest
 from rag.store.lance_rows import (
     CHUNK_COLUMNS,
     CHUNK_FIELDS,
+    WORDS_COLUMN,
     SpaceColumns,
     matrix,
     schema,
     to_chunks,
+    to_embedded,
     to_table,
     to_vectors,
 )
@@ -118,6 +120,13 @@ class LanceStore:
         with _translated("read the chunks of documents"):
             found = list(to_chunks(self._rows(is_one_of("document_id", place), CHUNK_COLUMNS)))
         return sorted(found, key=lambda chunk: (place[chunk.document_id], chunk.ordinal, chunk.id))
+
+    def embedded(self, documents: Sequence[str]) -> list[EmbeddedChunk]:
+        place = {document: i for i, document in enumerate(dict.fromkeys(documents))}
+        columns = [*CHUNK_COLUMNS, WORDS_COLUMN, *(each.vectors.name for each in self._columns.values())]
+        with _translated("read the chunks and vectors of documents"):
+            found = list(to_embedded(self._rows(is_one_of("document_id", place), columns), self._columns))
+        return sorted(found, key=lambda e: (place[e.chunk.document_id], e.chunk.ordinal, e.chunk.id))
 
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         columns = self._of(space)

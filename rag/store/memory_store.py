@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rag.filters import Filter
 from rag.records import Chunk, EmbeddedChunk, Match, Vector, rows
-from rag.store.checks import checked, checked_query, checked_vectors, dimension
+from rag.store.checks import checked, checked_query, checked_vectors, dimension, normal_words
 from rag.store.exact import best, cosines, kth_highest
 from rag.store.matching import matches
 
@@ -49,6 +49,16 @@ class MemoryStore:
     def chunks(self, documents: Sequence[str]) -> list[Chunk]:
         by_document = self._snapshot.by_document
         return [chunk for document in dict.fromkeys(documents) for chunk in by_document.get(document, ())]
+
+    def embedded(self, documents: Sequence[str]) -> list[EmbeddedChunk]:
+        snapshot, order = self._snapshot, list(self._spaces)
+        found = [
+            snapshot.held[chunk.id] for name in dict.fromkeys(documents) for chunk in snapshot.by_document.get(name, ())
+        ]
+        return [
+            EmbeddedChunk(e.chunk, normal_words(e.words), tuple(sorted(e.vectors, key=lambda v: order.index(v.space))))
+            for e in found
+        ]
 
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         dimension(space, self._spaces)

@@ -109,6 +109,26 @@ def test_chunks_of_documents_come_in_the_order_asked_then_by_ordinal(store: Stor
     assert store.chunks([]) == []
 
 
+def test_all_of_a_chunk_comes_back_as_it_was_given(store: Store) -> None:
+    documents = random_documents(np.random.default_rng(5), range(30))
+    odd = [embedded(ODD, 1, words=ODD, image=axis(8, 1, 2), id=ODD), embedded(ODD, 0, words=" two\u00a0 words ")]
+    documents[ODD] = [*odd, EmbeddedChunk(embedded(ODD, 2).chunk, "", (*odd[0].vectors, Vector("text", axis(16, 3))))]
+    store.replace_documents(documents)
+    asked = [ODD, "nothing", *reversed(documents)]
+    found = store.embedded(asked)
+    assert [e.chunk for e in found] == store.chunks(asked)
+    given = {e.chunk.id: e for chunks in documents.values() for e in chunks}
+    for each in found:
+        expected = given[each.chunk.id]
+        assert each.words == " ".join(expected.words.split())
+        values = {vector.space: vector.values for vector in expected.vectors}
+        assert [vector.space for vector in each.vectors] == [space for space in SPACES if space in values]
+        for vector in each.vectors:
+            assert vector.values.dtype == np.float32
+            assert_array_equal(vector.values, values[vector.space])
+    assert store.embedded([]) == store.embedded(["nothing"]) == []
+
+
 def test_vectors_are_those_given_and_only_those_there_are(store: Store) -> None:
     with_both = embedded("both", vector=axis(16, 1, 2, 3), image=axis(8, 1))
     with_text = embedded("text", vector=axis(16, 4))
