@@ -12,10 +12,14 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from eval.cache import CachedEmbedder, CachedImageEmbedder
+from eval.crowd import Blindfold, print_crowd
+from eval.crowd import crowd as run_crowd
 from eval.datasets import DatasetError, load
 from eval.fusions import FUSIONS
 from eval.index import StoreName
 from eval.pictures import print_throughput, throughput
+from eval.reading import print_reading
+from eval.reading import reading as run_reading
 from eval.report import print_result, progress_bars
 from eval.run import run as run_dataset
 from eval.shapes import held_out_scenes, write_datasets
@@ -95,6 +99,28 @@ def stress(
 
 
 @app.command()
+def crowd(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A BEIR folder of texts.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    count: Annotated[int, typer.Option("--pictures", min=1, help="Unrelated pictures put beside the texts.")] = 1000,
+    store: Annotated[StoreName, typer.Option(help="The store to search.")] = "memory",
+    image_embedder: Annotated[str | None, typer.Option(help="As RAG_IMAGE_EMBEDDER; none sees at random.")] = None,
+) -> None:
+    """What a thousand unrelated pictures change in the answers to questions about texts."""
+    prepare_environment()
+    settings = load_settings(image_embedder=image_embedder)
+    dataset, kept = load(folder), settings.home / "cache" / "eval"
+    vectors = CachedEmbedder(build_embedder(settings), kept)
+    looks = CachedImageEmbedder(build_image_embedder(settings) or Blindfold(), kept)
+    with progress_bars(dataset.name, err) as progress:
+        result = run_crowd(dataset, vectors, looks, settings, count, store=store, progress=progress)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
+    else:
+        print_crowd(result, out)
+
+
+@app.command()
 def pictures(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures, in any folders below it too.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
@@ -109,6 +135,21 @@ def pictures(
         print(json.dumps(result, ensure_ascii=False))  # noqa: T201
     else:
         print_throughput(result, out)
+
+
+@app.command()
+def reading(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures, or a folder in the layout of SROIE.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that read one picture.")] = 1,
+) -> None:
+    """How well the text in pictures is read, where it is known, and how fast."""
+    prepare_environment()
+    result = run_reading(folder, threads)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
+    else:
+        print_reading(result, out)
 
 
 @app.command()

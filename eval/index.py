@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -76,7 +76,7 @@ def build_index(
             model.load()
     started = time.monotonic()
     if dataset.folder is None:
-        filling = _Entries(dataset.entries, models, opened, settings)
+        filling = _Entries(dataset, models, opened, settings)
         filling.run(show)
         names, languages, chunks = filling.names, filling.languages, filling.chunks
     else:
@@ -84,6 +84,14 @@ def build_index(
     opened.maintain()
     most_first = tuple(language for language, _ in languages.most_common())
     return Index(opened, *models, names, most_first, chunks, time.monotonic() - started)
+
+
+def texts_have_looks(dataset: Dataset) -> bool:
+    """Whether texts get a vector of the image embedder: where all are texts, and pictures ask for them.
+
+    The program gives passages none; this is to measure the embedder from pictures to words, by the same search.
+    """
+    return bool(dataset.pictures) and not any(entry.image for entry in dataset.entries)
 
 
 class _Models(NamedTuple):
@@ -94,15 +102,16 @@ class _Models(NamedTuple):
 class _Entries:
     """Entries on their way into the store."""
 
-    def __init__(self, entries: Sequence[Entry], models: _Models, store: Store, settings: Settings) -> None:
-        self._entries = entries
+    def __init__(self, dataset: Dataset, models: _Models, store: Store, settings: Settings) -> None:
+        self._entries = dataset.entries
+        self._sought_by_pictures = texts_have_looks(dataset)
         self._models = models
         self._store = store
         self._reading = ReadOptions(settings.ocr, settings.picture_location, settings.max_megapixels)
         file = models.text.tokenizer_file
         self._tokenize = load_tokenizer(str(file) if file else None)
         self._max_tokens = min(settings.chunk_tokens, models.text.max_tokens)
-        self.names = {document_id(entry.id): entry.id for entry in entries}
+        self.names = {document_id(entry.id): entry.id for entry in self._entries}
         self.languages: Counter[str] = Counter()
         self.chunks = 0
 
@@ -147,17 +156,24 @@ class _Entries:
         return {piece.id: (Vector(self._models.text.space, row),) for piece, row in zip(saying, rows, strict=True)}
 
     def _look(self, entries: Sequence[Entry]) -> None:
-        """Give the pictures their vectors."""
+        """Give the pictures their vectors, or the texts that are to be found by pictures."""
         model = self._models.image
-        files = {document_id(entry.id): entry.image for entry in entries if entry.image}
-        if model is None or not files:
+        if model is None:
             return
+        files = {document_id(entry.id): entry.image for entry in entries if entry.image}
         # Later frames of a file belong to the same entry, which its first one stands for.
         seen = [piece for piece in self._store.chunks(list(files)) if (piece.modality, piece.picture) == ("image", 1)]
-        for start in range(0, len(seen), EMBED_CHUNKS):
-            part = seen[start : start + EMBED_CHUNKS]
+        told = self._store.chunks([document_id(entry.id) for entry in entries]) if self._sought_by_pictures else []
+        for part in _parts(seen):
             rows = model.embed_images([files[piece.document_id].read_bytes() for piece in part])
             self._store.add_vectors(model.space, {piece.id: row for piece, row in zip(part, rows, strict=True)})
+        for part in _parts(told):
+            rows = model.embed_texts([piece.text for piece in part])
+            self._store.add_vectors(model.space, {piece.id: row for piece, row in zip(part, rows, strict=True)})
+
+
+def _parts(pieces: Sequence[Chunk]) -> Iterator[Sequence[Chunk]]:
+    return (pieces[start : start + EMBED_CHUNKS] for start in range(0, len(pieces), EMBED_CHUNKS))
 
 
 def _document(entry: Entry) -> Document:

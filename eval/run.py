@@ -12,10 +12,12 @@ from eval import metrics
 from eval.ask import HYBRID, ask
 from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import Dataset
-from eval.index import OnProgress, StoreName, build_index
+from eval.index import OnProgress, StoreName, build_index, texts_have_looks
 from rag.config import Settings
 from rag.retrieve import fuse
 from rag.retrieve.search import beginning
+
+_LOOKS = "texts have a vector of the image embedder here, so that pictures find them; in the program they have none"
 
 Scores = Mapping[str, Mapping[str, float]]  # question -> measure -> value
 Progresses = Callable[[str], OnProgress]  # the name of a stage to how its progress is shown
@@ -66,7 +68,7 @@ def run(
         **({"by_direction": by_direction(dataset, scores)} if _has_pictures(dataset) else {}),
         "intervals": {name: {"ndcg@10": metrics.interval(found)} for name, found in scores.items()},
         "per_query": {query: {name: found[query] for name, found in scores.items()} for query in dataset.queries},
-        "notes": list(dataset.notes),
+        "notes": [*dataset.notes, *([_LOOKS] if image_embedder and texts_have_looks(dataset) else [])],
         "settings": _settings(embedder, image_embedder, settings, store, depth),
         "index": {
             "seconds": index.seconds,

@@ -7,8 +7,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.cache import CachedEmbedder
+from eval.cache import CachedEmbedder, CachedImageEmbedder
 from rag.embed.hashing import HashingEmbedder
+from rag.records import ModelState
 
 
 class Counting(HashingEmbedder):
@@ -74,3 +75,37 @@ def test_without_a_folder_nothing_is_written(tmp_path: Path) -> None:
     cached.embed(["a"], "query")
     cached.save()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_and_their_texts_are_remembered(tmp_path: Path) -> None:
+    class Seeing:
+        """Counts what it is asked for; its rows are of no matter."""
+
+        space, dim, fingerprint = "image", 3, "seeing"
+        state = ModelState("image embedder", "seeing", "cpu", "fp32", "a test", loaded=True)
+
+        def __init__(self) -> None:
+            self.asked: list[bytes | str] = []
+
+        def load(self) -> None:
+            """Nothing to load."""
+
+        def embed_images(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
+            self.asked += pictures
+            return np.ones((len(pictures), 3), np.float32)
+
+        def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            self.asked += texts
+            return np.zeros((len(texts), 3), np.float32)
+
+    model = Seeing()
+    first = CachedImageEmbedder(model, tmp_path)
+    first.embed_images([b"a", b"b"])
+    first.embed_texts(["a"])
+    first.save()
+    second = CachedImageEmbedder(model, tmp_path)
+    assert second.embed_images([b"b", b"a", b"c"]).tolist() == [[1] * 3] * 3
+    assert second.embed_texts(["a"]).tolist() == [[0] * 3]
+    assert model.asked == [b"a", b"b", "a", b"c"]
+    assert second.hits == 3
+    assert second.embed_images([]).shape == (0, 3)

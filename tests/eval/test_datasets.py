@@ -109,3 +109,33 @@ def test_a_source_that_is_not_in_the_folder(tmp_path: Path, source: str) -> None
     (tmp_path / "in" / "questions.jsonl").write_text(f'{{"question": "?", "source": "{source}"}}\n')
     with pytest.raises(DatasetError, match="not a file inside"):
         load(tmp_path / "in")
+
+
+def test_rows_may_have_pictures(tmp_path: Path) -> None:
+    folder = beir(
+        tmp_path / "seen",
+        [
+            {"_id": "p", "image": "pictures/a.png"},
+            {"_id": "t", "text": "a heron", "image": "./pictures/../pictures/a.png"},
+        ],
+        [{"_id": "q", "image": "pictures/a.png"}, {"_id": "w", "text": "heron"}, {"_id": "unjudged", "image": "x.png"}],
+        [("q", "t", 1), ("w", "p", 1)],
+    )
+    picture = folder / "pictures" / "a.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"")
+    (folder / "x.png").write_bytes(b"")
+    dataset = load(folder)
+    assert dataset.entries == (Entry("p", "", "", picture), Entry("t", "", "a heron", picture))
+    assert dataset.queries == {"q": "", "w": "heron"}
+    assert dataset.pictures == {"q": picture}
+
+
+@pytest.mark.parametrize("name", ["../outside.png", "/etc/hostname", "gone.png", "link.png", "pictures"])
+def test_pictures_lie_inside_the_folder(tmp_path: Path, name: str) -> None:
+    folder = beir(tmp_path / "set", [{"_id": "p", "image": name}], [{"_id": "q", "text": "?"}], [("q", "p", 1)])
+    (tmp_path / "outside.png").write_bytes(b"")
+    (folder / "pictures").mkdir()
+    (folder / "link.png").symlink_to(tmp_path / "outside.png")
+    with pytest.raises(DatasetError, match=r"line 1.*is not a file inside"):
+        load(folder)

@@ -85,6 +85,9 @@ def test_both_directions_are_measured(tmp_path: Path, small_clip: Path) -> None:
     assert measured["by_retriever"]["image"]["r@1"] >= 0.8
     assert measured["by_retriever"]["hybrid"]["r@1"] >= 0.8
     assert measured["by_retriever"]["hybrid"]["r@5"] >= measured["by_retriever"]["hybrid"]["r@1"]
+    assert given["by_direction"]["pictures to words"]["by_retriever"]["likeness"]["r@1"] >= 0.8
+    assert any("vector of the image embedder" in note for note in given["notes"])
+    assert found["notes"] == []
     assert found["settings"]["image_embedder"]["name"] == small_clip.name
     json.dumps(results)
 
