@@ -15,7 +15,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a model runs. `batch` is in texts; `reason` is shown to the user."""
+    """Where a model runs. `batch` is in texts or pictures; `reason` is shown to the user."""
 
     device: str
     precision: str
@@ -31,7 +31,8 @@ def place(device: DeviceSetting = "auto", precision: PrecisionSetting = "auto") 
     """Choose the fastest device and the fastest precision that keeps the ranking.
 
     Half precision on a GPU and bf16 on a CPU with bf16 instructions keep every cosine to fp32 above .998 for MiniLM
-    (measured, see eval/LOG.md), and are two to three times as fast; a CPU without them emulates and is slower.
+    and above .999 for CLIP's ViT-B-32 (measured, see eval/LOG.md), and are two to three times as fast; a CPU without
+    them emulates and is slower.
 
     Raises:
         ConfigError: a device that this machine or this build of torch does not have.
