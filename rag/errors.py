@@ -8,6 +8,7 @@ RagError
 ├── ModelError             a model cannot be used
 │   ├── ModelNotFound      it is not on this machine
 │   └── ModelCorrupt       its checksum is not the expected one
+├── ArchiveError           an archive of a library cannot be read or written
 ├── GenerationError        the language model failed while writing
 │   └── PromptTooLong      the question alone does not fit its context
 └── StoreError             the index cannot be used
@@ -55,6 +56,10 @@ class ModelNotFound(ModelError):
 
 class ModelCorrupt(ModelError):
     """The model's checksum is not the expected one."""
+
+
+class ArchiveError(RagError):
+    """An archive of a library cannot be read or written, or does not go where it should."""
 
 
 class GenerationError(RagError):

@@ -110,6 +110,16 @@ class Pending:
     chunks: int
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All that is kept of a document: with how many chunks it has, when it was indexed, and what readers took then."""
+
+    document: Document
+    chunks: int
+    indexed: datetime
+    readers: int
+
+
 class Catalogue:
     """The SQLite file at `path`. Any thread may read while one writes (see rag/store/database.py)."""
 
@@ -136,7 +146,7 @@ class Catalogue:
             db.execute("DELETE FROM removals WHERE id IN (SELECT value FROM json_each(:changing))", values)
             db.execute("INSERT OR IGNORE INTO removals SELECT value FROM json_each(:going)", values)
             for document, chunks in documents:
-                _insert(db, document, chunks, now)
+                _insert(db, Kept(document, chunks, now, _READERS), "pending")
 
     def finish(self, ids: Sequence[str] | None = None) -> None:
         """Make pending changes current (None: all of them): call it when the store has committed them.
@@ -174,6 +184,12 @@ class Catalogue:
             )
             db.execute("DELETE FROM removals WHERE id IN (SELECT value FROM json_each(?))", dropped)
 
+    def restore(self, kept: Sequence[Kept]) -> None:
+        """Put documents back as `kept` gave them, current at once: for a library that nobody uses yet."""
+        with self._database.writing() as db:
+            for each in kept:
+                _insert(db, each, "current")
+
     # --- asking it -----------------------------------------------------------------------------------------------
 
     def document(self, document: str, *, pending: bool = False) -> Document:
@@ -184,6 +200,19 @@ class Catalogue:
         if row is None:
             raise _not_found(document)
         return _DOCUMENT.validate_json(row["document"])
+
+    def kept(self, documents: Iterable[str]) -> list[Kept]:
+        """All that is kept of those documents, by path."""
+        query = (
+            "SELECT b.document, d.chunks, d.indexed, d.readers FROM documents d JOIN bodies b USING (id, state) "
+            "WHERE d.state = 'current' AND d.id IN (SELECT value FROM json_each(?)) ORDER BY d.path"
+        )
+        with self._database.reading() as db:
+            rows = db.execute(query, [listed(documents)]).fetchall()
+        return [
+            Kept(_DOCUMENT.validate_json(body), chunks, datetime.fromisoformat(indexed), readers)
+            for body, chunks, indexed, readers in rows
+        ]
 
     def info(self, document: str) -> DocumentInfo:
         """The row of that id, without the text; DocumentNotFound when there is none."""
@@ -319,10 +348,11 @@ class Catalogue:
         self._database.close()
 
 
-def _insert(db: sqlite3.Connection, document: Document, chunks: int, now: datetime) -> None:
+def _insert(db: sqlite3.Connection, kept: Kept, state: str) -> None:
+    document = kept.document
     row = {
         "id": document.id,
-        "state": "pending",
+        "state": state,
         "path": document.path,
         "title": document.title,
         "kind": document.kind,
@@ -330,25 +360,25 @@ def _insert(db: sqlite3.Connection, document: Document, chunks: int, now: dateti
         "sha256": document.sha256,
         "size": len(document.text),
         "pages": len(document.pages),
-        "chunks": chunks,
+        "chunks": kept.chunks,
         "language": document.language,
         "tags": json.dumps(document.tags),
         "date": document.date.isoformat() if document.date else None,
-        "indexed": now.isoformat(),
+        "indexed": kept.indexed.isoformat(),
         "parent": document.parent,
         "warnings": json.dumps(document.warnings),
         "searched": folded("\n".join((document.title, document.path, *document.tags))),
         "pictures": len(document.pictures),
-        "readers": _READERS,
+        "readers": kept.readers,
     }
-    pictures = [(document.id, each.number, each.digest, each.path) for each in document.pictures]
+    pictures = [(document.id, state, each.number, each.digest, each.path) for each in document.pictures]
     try:
         body = _DOCUMENT.dump_json(replace(document, attachments=())).decode()
         db.execute(_INSERT, row)
-        db.executemany("INSERT INTO pictures VALUES (?, 'pending', ?, ?, ?)", pictures)
+        db.executemany("INSERT INTO pictures VALUES (?, ?, ?, ?, ?)", pictures)
     except (PydanticSerializationError, UnicodeEncodeError) as exc:
         raise StoreError(f"{document.path!r} holds characters that are not valid Unicode: {exc}") from exc
-    db.execute("INSERT INTO bodies (id, state, document) VALUES (?, 'pending', ?)", (document.id, body))
+    db.execute("INSERT INTO bodies (id, state, document) VALUES (?, ?, ?)", (document.id, state, body))
 
 
 def _info(row: sqlite3.Row) -> DocumentInfo:

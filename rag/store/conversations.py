@@ -79,11 +79,7 @@ class Conversations:
 
     def append(self, conversation: str, turn: Turn) -> None:
         """Keep one more turn; StoreError when there is no such conversation."""
-        try:
-            record = _TURN.dump_json(turn).decode()
-        except PydanticSerializationError as exc:
-            raise StoreError(f"the answer to {turn.question[:60]!r} cannot be kept: {exc}") from exc
-        searched = folded(f"{turn.question}\n{turn.answer.text}")
+        record, searched = _row(turn)
         with self._database.writing() as db:
             if not db.execute("UPDATE conversations SET updated = ? WHERE id = ?", (_now(), conversation)).rowcount:
                 raise _missing(conversation)
@@ -91,6 +87,15 @@ class Conversations:
                 "INSERT INTO turns SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3 FROM turns WHERE conversation = ?1",
                 (conversation, record, searched),
             )
+
+    def restore(self, conversation: Conversation) -> None:
+        """Put a conversation back as `get` gave it; StoreError when there is one of that id."""
+        name, title = conversation.id, encodable(conversation.title)
+        times = conversation.created.isoformat(), conversation.updated.isoformat()
+        turns = [(name, number, *_row(turn)) for number, turn in enumerate(conversation.turns, 1)]
+        with self._database.writing() as db:
+            db.execute("INSERT INTO conversations VALUES (?, ?, ?, ?, ?)", (name, title, *times, folded(title)))
+            db.executemany("INSERT INTO turns VALUES (?, ?, ?, ?)", turns)
 
     def rename(self, conversation: str, title: str) -> None:
         """Give it another title; StoreError when there is no such conversation."""
@@ -107,6 +112,15 @@ class Conversations:
 
     def close(self) -> None:
         self._database.close()
+
+
+def _row(turn: Turn) -> tuple[str, str]:
+    """A turn as it is kept, and the words that it is found by."""
+    try:
+        record = _TURN.dump_json(turn).decode()
+    except PydanticSerializationError as exc:
+        raise StoreError(f"the answer to {turn.question[:60]!r} cannot be kept: {exc}") from exc
+    return record, folded(f"{turn.question}\n{turn.answer.text}")
 
 
 def _conversation(name: str, title: str, created: str, updated: str) -> Conversation:

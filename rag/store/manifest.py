@@ -92,10 +92,19 @@ def read_manifest(path: Path) -> Manifest | None:
         return None
     except (OSError, ValueError) as exc:
         raise StoreError(f"cannot read {str(path)!r}: {exc}; {_REMEDY}") from exc
+    return as_manifest(values, str(path))
+
+
+def as_manifest(values: Any, name: str) -> Manifest:
+    """A manifest from its values, also those that an older program wrote; `name` is what they were read from.
+
+    Raises:
+        StoreError: they are of a newer program, or are no manifest.
+    """
     if isinstance(values, dict) and isinstance(values.get("schema"), int) and values["schema"] > _SCHEMA:
-        raise StoreError(f"{str(path)!r} was written by a newer Commonplace; update the program")
+        raise StoreError(f"{name!r} was written by a newer Commonplace; update the program")
     if not _is_whole(values):
-        raise StoreError(f"{str(path)!r} is not a manifest of Commonplace; {_REMEDY}")
+        raise StoreError(f"{name!r} is not a manifest of Commonplace; {_REMEDY}")
     return Manifest(**values)
 
 
