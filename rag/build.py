@@ -55,7 +55,10 @@ def build_embedder(settings: Settings) -> Embedder:
 def build_image_embedder(settings: Settings) -> ImageEmbedder | None:
     """The image embedder that the settings name; None when there is none, and pictures are found by their words."""
     files = find_clip(settings.image_embedder, settings.home / "models")
-    return ClipEmbedder(files, device=settings.device, precision=settings.precision) if files else None
+    if files is None:
+        return None
+    limit = settings.max_megapixels
+    return ClipEmbedder(files, device=settings.device, precision=settings.precision, max_megapixels=limit)
 
 
 def build_generator(settings: Settings) -> Generator | None:

@@ -5,13 +5,14 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.embed.clip_files import ClipFiles
-from rag.pictures import decode
+from rag.pictures import HEAD, MAX_MEGAPIXELS, decode, media_type, open_header
 from rag.protocols import IMAGE_SPACE
 from rag.records import ModelState
 
@@ -36,9 +37,16 @@ class ClipEmbedder:
     space = IMAGE_SPACE
 
     def __init__(
-        self, files: ClipFiles, *, device: "DeviceSetting" = "auto", precision: "PrecisionSetting" = "auto"
+        self,
+        files: ClipFiles,
+        *,
+        device: "DeviceSetting" = "auto",
+        precision: "PrecisionSetting" = "auto",
+        max_megapixels: int = MAX_MEGAPIXELS,
     ) -> None:
         self._files = files
+        self._max_megapixels = max_megapixels
+        self._large = threading.Lock()
         self._device: DeviceSetting = device
         self._precision: PrecisionSetting = precision
         self._loading = threading.Lock()
@@ -71,7 +79,7 @@ class ClipEmbedder:
         pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
         try:
             rows = []
-            for batch in _decoded(pictures, model, placement.batch, pool):
+            for batch in self._decoded(pictures, model, placement.batch, pool):
                 with self._working:
                     rows.append(model.look(batch))
         finally:
@@ -105,22 +113,32 @@ class ClipEmbedder:
                 )
             return self._ready
 
+    def _decoded(
+        self, pictures: Sequence[bytes], model: "ClipModel", batch: int, pool: ThreadPoolExecutor
+    ) -> "Iterator[list[Tensor]]":
+        """The pixels of `batch` pictures at a time, the next batch being decoded while one is used."""
 
-def _decoded(
-    pictures: Sequence[bytes], model: "ClipModel", batch: int, pool: ThreadPoolExecutor
-) -> "Iterator[list[Tensor]]":
-    """The pixels of `batch` pictures at a time, the next batch being decoded while one is used."""
+        def pixels(number: int, data: bytes) -> "Tensor":
+            return self._pixels(data, f"picture {number} of {len(pictures)}", model)
 
-    def pixels(number: int, data: bytes) -> "Tensor":
-        return model.preprocess(decode(data, path=f"picture {number} of {len(pictures)}"))
+        ahead: deque[list[Future[Tensor]]] = deque()
+        for part in _parts(list(enumerate(pictures, start=1)), batch):
+            ahead.append([pool.submit(pixels, number, data) for number, data in part])
+            if len(ahead) > 1:
+                yield [future.result() for future in ahead.popleft()]
+        for futures in ahead:
+            yield [future.result() for future in futures]
 
-    ahead: deque[list[Future[Tensor]]] = deque()
-    for part in _parts(list(enumerate(pictures, start=1)), batch):
-        ahead.append([pool.submit(pixels, number, data) for number, data in part])
-        if len(ahead) > 1:
-            yield [future.result() for future in ahead.popleft()]
-    for futures in ahead:
-        yield [future.result() for future in futures]
+    def _pixels(self, data: bytes, name: str, model: "ClipModel") -> "Tensor":
+        """Large pictures are decoded one at a time, so that all threads together take the memory of two at most."""
+        with self._large if self._is_large(data, name) else nullcontext():
+            return model.preprocess(decode(data, path=name, max_megapixels=self._max_megapixels))
+
+    def _is_large(self, data: bytes, name: str) -> bool:
+        if media_type(data[:HEAD]) == "image/svg+xml":  # is drawn at a fixed size, and only drawing tells which
+            return False
+        header = open_header(data, path=name, max_megapixels=self._max_megapixels)
+        return header.width * header.height * _DECODERS > self._max_megapixels * 1e6
 
 
 def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -22,7 +22,7 @@ from eval.shapes import draw, training_scenes
 from rag.embed.clip import ClipEmbedder
 from rag.embed.clip_files import CONFIG, WEIGHTS, clip_in, find_clip
 from rag.embed.clip_model import load_clip
-from rag.errors import ConfigError, ModelCorrupt, ModelNotFound
+from rag.errors import ConfigError, ModelCorrupt, ModelNotFound, UnreadableFile
 from rag.tune.new_clip import new_clip
 
 TEXTS = ["a photo of a heron", "three crosses below a star", "", "漢字とかな", "word " * 200]
@@ -144,6 +144,14 @@ def test_order_and_pixels_survive_many_batches(small_clip: Path) -> None:
     order = np.random.default_rng(0).integers(0, len(PICTURES), 100)
     rows = ours.embed_images([PICTURES[i] for i in order])
     np.testing.assert_allclose(rows, ours.embed_images(PICTURES)[order], atol=1e-5)
+
+
+def test_large_pictures_are_looked_at_one_by_one_up_to_the_limit(small_clip: Path) -> None:
+    large = [encoded(Image.new("RGB", (1500, 1000), colour)) for colour in ("teal", "navy", "olive")]
+    ours = ClipEmbedder(clip_in(small_clip), device="cpu", precision="fp32", max_megapixels=2)
+    np.testing.assert_allclose(ours.embed_images(large), on_cpu(small_clip).embed_images(large), atol=1e-5)
+    with pytest.raises(UnreadableFile, match="more than the 2 million"):
+        ours.embed_images([encoded(Image.new("RGB", (1500, 1500)))])
 
 
 def test_loading_is_silent_and_leaves_no_logger_behind(
