@@ -8,11 +8,17 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import ExifTags, Image, ImageDraw, ImageFont
+from reportlab.lib.utils import ImageReader
+from reportlab.pdfgen.canvas import Canvas
+
+from eval.shapes import Group, Scene, draw, held_out_scenes
 
 RAG = (sys.executable, "-m", "rag.cli")
 
@@ -259,3 +265,169 @@ def test_the_starter_models_answer_with_a_source(tmp_path: Path, notes: Path) ->
     assert answer["model"]
     assert answer["answer"]
     assert any(Path(citation["path"]).name == "boiler.txt" for citation in answer["citations"])
+
+
+# --- pictures ----------------------------------------------------------------------------------------------------
+
+SCENE = Scene(Group(2, "red", "circle"), "above", Group(1, "blue", "square"))
+OTHERS = [scene for scene in held_out_scenes(12) if scene.caption != SCENE.caption]
+
+
+def written(lines: Sequence[str], size: tuple[int, int]) -> Image.Image:
+    image = Image.new("RGB", size, "white")
+    for number, line in enumerate(lines):
+        ImageDraw.Draw(image).text((30, 30 + 50 * number), line, fill="black", font=ImageFont.load_default(28))
+    return image
+
+
+def pdf(path: Path, text: str, picture: Image.Image, place: tuple[int, int, int, int], caption: str = "") -> None:
+    canvas = Canvas(str(path))
+    canvas.drawString(72, 760, text)
+    canvas.drawImage(ImageReader(picture), *place)
+    canvas.drawString(place[0], place[1] - 20, caption)
+    canvas.showPage()
+    canvas.save()
+
+
+def album_in(folder: Path) -> Path:
+    """A screenshot, a photo with a camera's name, a note that shows a picture, a PDF with a figure, and a scan."""
+    folder.mkdir()
+    written(["Update failed", "The error is disk quota exceeded"], (900, 300)).save(folder / "Screenshot 1.png")
+    camera = Image.Exif()
+    camera[ExifTags.Base.Make], camera[ExifTags.Base.Model] = "Canon", "EOS R7"
+    camera[ExifTags.Base.DateTime] = "2024:05:14 10:00:00"
+    draw(OTHERS[0], 7).save(folder / "IMG_0001.jpg", exif=camera)
+    draw(SCENE, 1).save(folder / "drawing.png")
+    (folder / "trip.md").write_text("# Trip\n\nMade on the train.\n\n![Our geometry lesson](drawing.png)\n")
+    pdf(folder / "report.pdf", "Beekeepers", draw(OTHERS[1], 2, 256), (72, 450, 200, 200), "Figure 1: Honey per hive")
+    page = written(["Lease agreement", "The rent is 740 euros a month."], (1200, 1600))
+    pdf(folder / "scan.pdf", "", page, (0, 0, 595, 793))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rag, Path]:
+    """A library without an image embedder; whoever changes it copies it."""
+    root = tmp_path_factory.mktemp("album")
+    rag = Rag(root / "home", RAG_IMAGE_EMBEDDER="none")
+    folder = album_in(root / "album")
+    report = rag.json("add", folder)
+    assert (report["added"], report["failed"], report["warnings"]) == (6, [], [])
+    assert (report["pictures"], report["unseen"]) == (5, 5)
+    return rag, folder
+
+
+def test_words_find_screenshots_scans_figures_and_notes_with_pictures(album: tuple[Rag, Path]) -> None:
+    rag, _ = album
+    places = {
+        "disk quota exceeded": ("Screenshot 1.png", "image", 1, None),
+        "rent in euros": ("scan.pdf", "text", None, 1),
+        "honey per hive": ("report.pdf", "image", 1, 1),
+        "geometry lesson": ("trip.md", "image", 1, None),
+        "canon may 2024": ("IMG_0001.jpg", "image", 1, None),
+    }
+    for words, (name, modality, picture, page) in places.items():
+        hits = rag.json("search", words, "--kind", modality)["hits"]
+        hit = hits[0]
+        assert (Path(hit["path"]).name, hit["modality"], hit["picture"], hit["page"]) == (name, modality, picture, page)
+        assert "chance" not in hit["found_by"].get("bm25", {})
+    assert rag.json("search", "honey per hive", "--kind", "image")["hits"][0]["caption"] == "Figure 1: Honey per hive"
+    scan = rag.json("search", "rent in euros")["hits"][0]
+    assert 0 <= scan["region"]["left"] < scan["region"]["right"] <= 1
+    assert "740 euros" in scan["text"]
+
+
+def test_pictures_are_shown_with_their_size_their_camera_and_their_words(album: tuple[Rag, Path]) -> None:
+    rag, folder = album
+    photo = rag.json("show", folder / "IMG_0001.jpg")
+    assert dict(photo["fields"])["Camera"] == "Canon EOS R7"
+    assert (photo["pictures"][0]["width"], photo["pictures"][0]["height"]) == (128, 128)
+    assert "preview" not in photo["pictures"][0]
+    shot = rag("show", folder / "Screenshot 1.png")
+    assert "disk quota exceeded" in shot.stdout
+    assert "900 x 300 pixels" in shot.stderr
+    assert "Figure 1: Honey per hive" in rag("show", folder / "report.pdf").stderr
+    listed = [Path(info["path"]).name for info in rag.json("list", "--kind", "image")]
+    assert sorted(listed) == ["IMG_0001.jpg", "Screenshot 1.png", "drawing.png"]
+    assert "No document" in rag("list", "--kind", "mail").stdout
+    status = rag.json("status")
+    assert (status["pictures"], status["unseen"], status["kinds"]["image"]) == (5, 5, 3)
+    assert "none of them found by what they look like" in rag("status").stdout
+
+
+def test_without_an_image_embedder_a_picture_is_asked_with_by_the_words_in_it(
+    album: tuple[Rag, Path], tmp_path: Path
+) -> None:
+    rag, _ = album
+    written(["Disk quota exceeded"], (700, 120)).save(tmp_path / "crop.png")
+    found = rag.json("search", "--image", tmp_path / "crop.png")
+    assert Path(found["hits"][0]["path"]).name == "Screenshot 1.png"
+    assert "no image embedder" in found["notes"][0]
+    assert "no image embedder" in rag("search", "--image", tmp_path / "crop.png").stderr
+    answer = rag.json("ask", "What does this say about the quota?", "--image", tmp_path / "crop.png")
+    assert Path(answer["citations"][0]["path"]).name == "Screenshot 1.png"
+    assert answer["citations"][0]["picture"] == 1
+    assert len(answer["picture"]) == 64
+
+
+def test_a_picture_to_ask_with_that_cannot_be_used_is_a_wrong_call(album: tuple[Rag, Path], tmp_path: Path) -> None:
+    rag, _ = album
+    (tmp_path / "words.png").write_text("no picture at all")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    for name in ("missing.png", "words.png", "empty.jpg", "."):
+        assert repr(str(tmp_path / name))[1:-1] in rag("search", "--image", tmp_path / name, status=2).stderr
+    assert "missing.png" in rag("ask", "What is this?", "--image", tmp_path / "missing.png", status=2).stderr
+    assert "nowhere" in rag("search", "--like", "nowhere", status=2).stderr
+    gone = "00000000-0000-0000-0000-000000000000"
+    assert gone in rag("search", "--like", gone, status=2).stderr
+    assert "empty" in rag("search", status=2).stderr
+
+
+def test_pictures_that_cannot_be_read_are_reported_by_name(rag: Rag, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "words.jpg").write_text("not a picture")
+    draw(SCENE, 1).save(folder / "whole.png")
+    (folder / "cut.png").write_bytes((folder / "whole.png").read_bytes()[:300])
+    report = rag.json("add", folder, status=1)
+    told = [*report["failed"], *report["warnings"]]  # of the cut one there may be something left to see
+    assert {Path(one["path"]).name for one in told} == {"empty.png", "words.jpg", "cut.png"}
+    assert {"empty.png", "words.jpg"} <= {Path(failure["path"]).name for failure in report["failed"]}
+    assert all(one["error"] for one in told)
+    assert "empty.png" in rag("add", folder, status=1).stderr
+
+
+@pytest.mark.model
+def test_pictures_are_found_by_what_they_look_like(album: tuple[Rag, Path], small_clip: Path, tmp_path: Path) -> None:
+    """The image embedder comes later and looks at what is there; then words and pictures find pictures."""
+    blind, folder = album
+    shutil.copytree(blind.home, tmp_path / "home")
+    rag = Rag(tmp_path / "home", RAG_IMAGE_EMBEDDER=str(small_clip), RAG_PRECISION="fp32")
+    assert rag.json("look") == {"seen": 5, "pictures": 5, "unseen": 0}
+    assert rag.json("look")["seen"] == 0
+    more = tmp_path / "more"
+    more.mkdir()
+    for number, scene in enumerate(OTHERS[2:]):
+        draw(scene, 100 + number).save(more / f"{number}.png")
+    assert rag.json("add", more)["unseen"] == 0
+
+    hit = rag.json("search", SCENE.caption)["hits"][0]
+    assert {Path(hit["path"]).name, Path(hit["also"][0]["path"]).name} == {"drawing.png", "trip.md"}
+    assert hit["found_by"]["image"]["rank"] in (1, 2)  # the same picture is there twice
+    assert 0 < hit["found_by"]["image"]["chance"] < 0.05
+
+    draw(SCENE, 5).save(tmp_path / "alike.png")
+    for asked in (folder / "drawing.png", tmp_path / "alike.png"):
+        hit = rag.json("search", "--image", asked)["hits"][0]
+        assert {Path(hit["path"]).name, *(Path(other["path"]).name for other in hit["also"])} == {
+            "drawing.png",
+            "trip.md",
+        }
+        assert "likeness" in hit["found_by"]
+
+    by_path = rag.json("search", "--like", folder / "drawing.png")["hits"]
+    assert by_path == rag.json("search", "--like", hit["chunk"])["hits"]
+    assert hit["chunk"] not in [other["chunk"] for other in by_path]
+    assert "drawing.png" not in [Path(other["path"]).name for other in by_path]
+    assert "the same picture: " in rag("search", SCENE.caption).stdout
