@@ -439,10 +439,10 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far `add` has come. `seconds_left` is None until there is a rate to judge by.
+    """How far long work has come. `seconds_left` is None until there is a rate to judge by.
 
     First files are read; then, at stage "look", `done` of `total` pictures have been looked at by the image embedder,
-    and `chunks` are theirs.
+    and `chunks` are theirs. At stage "move" `done`, `total` and `chunks` count chunks and files that are moved.
     """
 
     done: int
@@ -451,7 +451,7 @@ class Progress:
     chunks: int
     seconds: float
     seconds_left: float | None
-    stage: Literal["read", "look"] = "read"
+    stage: Literal["read", "look", "move"] = "read"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import DiskFull, IndexMismatch, StoreError
-from rag.protocols import Embedder, ImageEmbedder
+from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder
 
 _SCHEMA = 2  # 1 knew no image embedder
 
@@ -51,6 +51,12 @@ class Manifest:
             image_fingerprint=image_embedder.fingerprint if image_embedder else None,
             image_dim=image_embedder.dim if image_embedder else None,
         )
+
+
+def index_spaces(manifest: Manifest) -> dict[str, int]:
+    """The spaces of an index with the dimensions of their vectors, that of pictures last where it has one."""
+    image = {IMAGE_SPACE: manifest.image_dim} if manifest.image_dim is not None else {}
+    return {manifest.space: manifest.dim, **image}
 
 
 def check_manifest(path: Path, expected: Manifest) -> Manifest:
