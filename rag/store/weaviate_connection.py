@@ -1,0 +1,214 @@
+"""How is a Weaviate server reached, and what is said when it is not?
+
+What weaviate-client 4.23 does, found by experiment, and what is made of it here:
+
+- Its own checks at the start ask a package index on the internet for a newer client, so they are left out, and the
+  version and the gRPC port are asked here.
+- A search against a server that is gone sleeps 1 + 2 + 4 + 8 + 16 + 32 seconds between attempts, whatever the timeout.
+  So each call runs in a thread of its own, and while it does not come back the server is asked whether it is there: a
+  short interruption is bridged by those attempts, and one that lasts is told after a few seconds.
+- A call that is given up on may still reach the server. `rag.store.weaviate_state` keeps what it writes out of sight.
+"""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from threading import Thread
+from time import monotonic
+from typing import TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import grpc  # type: ignore[import-untyped]
+import httpx
+import weaviate
+from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+from weaviate.exceptions import WeaviateBaseError
+
+from rag.errors import ConfigError, DiskFull, StoreError
+
+T = TypeVar("T")
+
+CALL_SECONDS = 60.0  # the longest that one call may take while the server is there
+_PATIENCE = 1.5  # seconds without an answer after which the server is asked whether it is there
+_PROBE_SECONDS = 1.5
+_QUERY_SECONDS, _WRITE_SECONDS = 30, 50  # the client's own timeouts, below CALL_SECONDS
+_PORT, _GRPC_PORT = 8080, 50051
+_HEALTH = "/grpc.health.v1.Health/Check"
+_SERVING = b"\x08\x01"  # a HealthCheckResponse whose status is SERVING
+_AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+
+# The first patch of each minor version that does not write half objects in a cluster; all later minors have the mend.
+_FLOORS = {(1, 37): 14, (1, 38): 7}
+_FIRST = (1, 39)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server listens: its HTTP port and its gRPC port, both with TLS (`secure`) or both without."""
+
+    host: str
+    port: int
+    grpc_host: str
+    grpc_port: int
+    secure: bool
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """Read `weaviate://host[:port][?grpc=port]` or `https://cluster[:port][?grpc=[host:]port]`.
+
+        Raises:
+            ConfigError: it is neither.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port, options = parts.hostname, parts.port, parse_qs(parts.query, strict_parsing=bool(parts.query))
+            grpc_host, _, grpc_port = "".join(options.pop("grpc", [""])).rpartition(":")
+            number = int(grpc_port) if grpc_port else None
+        except ValueError as exc:
+            raise ConfigError(f"{url!r} is not the address of a store: {exc}; {_FORMS}") from exc
+        if not host or parts.scheme not in ("weaviate", "https") or parts.path.strip("/") or options or parts.username:
+            raise ConfigError(f"{url!r} is not the address of a store; {_FORMS}")
+        if parts.scheme == "weaviate":
+            return cls(host, port or _PORT, grpc_host or host, number or _GRPC_PORT, secure=False)
+        return cls(host, port or 443, grpc_host or _cloud_grpc_host(host), number or 443, secure=True)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port} (gRPC {self.grpc_host}:{self.grpc_port})"
+
+
+class Connection:
+    """A connection to the server at `address`, once it is known to answer and to be new enough.
+
+    Raises:
+        StoreError: it is not there, refuses the key, or is too old.
+    """
+
+    def __init__(self, address: Address, api_key: str | None = None) -> None:
+        self.address = address
+        self.client = self.call("connect to the store", lambda: _connect(address, api_key))
+        try:
+            self._check_version(str(self.call("ask for the store's version", self.client.get_meta).get("version")))
+            if not self.is_serving():
+                raise StoreError(
+                    f"the Weaviate server at {address} answers, but not on its gRPC port; open that port, or name "
+                    "it in the address: weaviate://host:port?grpc=port"
+                )
+        except BaseException:
+            self.client.close()
+            raise
+
+    def call(self, doing: str, work: Callable[[], T], seconds: float = CALL_SECONDS) -> T:
+        """What `work` returns; it may take `seconds`, but not outlive the server. `doing` completes "cannot ...".
+
+        Raises:
+            StoreError: the server is gone, too slow or refuses; the message says which and what to do.
+        """
+        outcome: Future[T] = Future()
+        Thread(target=_run, args=(outcome, work), daemon=True).start()
+        end = monotonic() + seconds
+        while not wait([outcome], _PATIENCE).done:
+            if not self.is_serving():
+                raise StoreError(f"cannot {doing}: {self._gone()}")
+            if monotonic() > end:
+                raise StoreError(f"cannot {doing}: Weaviate at {self.address} took over {seconds:.0f} s; is it busy?")
+        try:
+            return outcome.result()
+        except (WeaviateBaseError, httpx.HTTPError, grpc.RpcError, OSError, ValueError) as exc:
+            if isinstance(exc, (httpx.TransportError, OSError)) or not self.is_serving():
+                raise StoreError(f"cannot {doing}: {self._gone()}") from exc
+            raise self.explained(doing, str(exc)) from exc
+
+    def explained(self, doing: str, text: str) -> StoreError:
+        """The error that says what the server's or the client's message means, and what to do."""
+        for pattern, meaning in _MEANINGS:
+            if re.search(pattern, text, re.IGNORECASE):
+                return StoreError(f"cannot {doing}: {meaning.format(address=self.address)}")
+        if re.search(r"no space left|disk.{0,20}full", text, re.IGNORECASE):
+            return DiskFull(f"cannot {doing}: the disk of the Weaviate server is full; make room there and try again")
+        return StoreError(f"cannot {doing}: Weaviate at {self.address} says: {(text.splitlines() or [''])[0][:500]}")
+
+    def is_serving(self) -> bool:
+        """Whether the gRPC port answers within moments. Asked over a connection of its own."""
+        target = f"{self.address.grpc_host}:{self.address.grpc_port}"
+        secure = grpc.ssl_channel_credentials() if self.address.secure else None
+        channel = grpc.secure_channel(target, secure) if secure else grpc.insecure_channel(target)
+        with channel:
+            try:
+                return bool(channel.unary_unary(_HEALTH)(b"", timeout=_PROBE_SECONDS) == _SERVING)
+            except grpc.RpcError as exc:
+                return isinstance(exc, grpc.Call) and exc.code() not in _AWAY
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _check_version(self, version: str) -> None:
+        found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+        major, minor, patch = (int(part) for part in found.groups()) if found else (0, 0, 0)
+        floor = _FLOORS.get((major, minor))
+        if (major, minor) < _FIRST and (floor is None or patch < floor):
+            raise StoreError(
+                f"the Weaviate server at {self.address} is version {version}; it must be 1.37.14, 1.38.7, 1.39.0 or "
+                "later, since earlier ones can damage objects: update it"
+            )
+
+    def _gone(self) -> str:
+        return f"no Weaviate server answers at {self.address}; start it, or set `store` (RAG_STORE) to where it is"
+
+
+_FORMS = "write weaviate://host:port, weaviate://host:port?grpc=port, or https://cluster"
+
+# What stands in the server's or the client's message -> what it means to the person.
+_MEANINGS = (
+    (
+        r"\b401\b|\b403\b|unauthenticated|unauthorized|forbidden|permission|anonymous access",
+        "the Weaviate server at {address} refuses the key; set RAG_WEAVIATE_API_KEY to one that may read and write",
+    ),
+    (
+        r"could not find class|not present in schema|unexpected status code: 404",
+        "the collection of this library is no longer on the Weaviate server at {address}: someone deleted it. Restore "
+        "a backup of the server, or begin a new index by setting RAG_HOME to a new folder and adding the files there",
+    ),
+    (
+        r"read.?only",
+        "the Weaviate server at {address} takes no writes: its disk is nearly full or cannot be written to; make room "
+        "there and set its shards to READY again",
+    ),
+    (
+        r"not enough memory|out of memory|memory pressure",
+        "the Weaviate server at {address} is short of memory; give it more, or write less at once, and try again",
+    ),
+    (
+        r"lower than the minimum|not supported\. please use|unsupported version",
+        "the Weaviate server at {address} is too old; update it to 1.39.0 or later",
+    ),
+)
+
+
+def _connect(address: Address, api_key: str | None) -> weaviate.WeaviateClient:
+    return weaviate.connect_to_custom(
+        http_host=address.host,
+        http_port=address.port,
+        http_secure=address.secure,
+        grpc_host=address.grpc_host,
+        grpc_port=address.grpc_port,
+        grpc_secure=address.secure,
+        auth_credentials=Auth.api_key(api_key) if api_key else None,
+        additional_config=AdditionalConfig(timeout=Timeout(init=2, query=_QUERY_SECONDS, insert=_WRITE_SECONDS)),
+        skip_init_checks=True,
+    )
+
+
+def _run(outcome: Future[T], work: Callable[[], T]) -> None:
+    try:
+        outcome.set_result(work())
+    except BaseException as exc:  # noqa: BLE001  it is raised again where it is waited for
+        outcome.set_exception(exc)
+
+
+def _cloud_grpc_host(host: str) -> str:
+    """Where Weaviate's own cloud has the gRPC port of a cluster; elsewhere it is on the same host."""
+    if host.endswith(".weaviate.network"):
+        cluster, _, domain = host.partition(".")
+        return f"{cluster}.grpc.{domain}"
+    return f"grpc-{host}" if host.endswith((".weaviate.cloud", ".weaviate.io")) else host

@@ -1,0 +1,192 @@
+"""The objects of one collection, read as of one moment and changed in one step: see rag/store/weaviate_state.py."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from time import monotonic
+from typing import Any, TypeVar
+
+from weaviate.classes.data import DataObject
+from weaviate.classes.query import Filter as Where
+from weaviate.classes.query import Sort
+from weaviate.collections.classes.filters import _Filters as Condition
+from weaviate.exceptions import WeaviateInsertManyAllFailedError
+
+from rag.errors import StoreError
+from rag.store.weaviate_connection import Connection
+from rag.store.weaviate_filters import all_of
+from rag.store.weaviate_rows import Properties
+from rag.store.weaviate_state import STATE_ID, Replaced, State, is_of_generations
+
+T = TypeVar("T")
+
+MOST = 10_000  # objects in one answer, and in one delete; the server's own limit
+_BATCH = 100  # objects in one request
+_ATTEMPTS = 3  # to insert an object that the server refuses
+_PAGE = 500  # objects in one page of a list
+_LONG = 900.0  # seconds that a walk through everything may take
+_STEADY = 30.0  # seconds after which a reader gives up waiting for a moment without a write
+
+
+class Objects:
+    """The objects behind `target`, a collection or an alias of one; writes go to the collection itself."""
+
+    def __init__(self, connection: Connection, target: str) -> None:
+        self._connection = connection
+        self._target = connection.client.collections.use(target)
+        self._lock = threading.Lock()
+        self.state = self._fetch_state()
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def steadily(self, ask: Callable[[State], T]) -> T:
+        """What `ask` returns of a state that was in force from its first request to its last.
+
+        Raises:
+            StoreError: what `ask` raises; or the index was written to without a pause.
+        """
+        end = monotonic() + _STEADY
+        while True:
+            before = self.state
+            try:
+                found, failure = ask(before), None
+            except StoreError as exc:
+                if not self._connection.is_serving():
+                    raise
+                found, failure = None, exc
+            self.state = self._fetch_state()
+            if self.state == before:
+                if failure is not None:
+                    raise failure
+                return found  # type: ignore[return-value]  # there is one, since nothing failed
+            if monotonic() > end:
+                raise StoreError("the index is written to without a pause; try again") from failure
+
+    def call(self, doing: str, ask: Callable[[Any], T]) -> T:
+        """One request to the collection; `doing` completes "cannot ..."."""
+        return self._connection.call(doing, lambda: ask(self._target))
+
+    def listed(self, doing: str, where: Condition | None, names: Sequence[str], vectors: Any = False) -> Iterator[Any]:
+        """Every object that meets `where`, by chunk id, with the properties `names` and the vectors named."""
+        wanted: dict[str, Any] = {
+            "sort": Sort.by_property("chunk_id"),
+            "limit": _PAGE,
+            "return_properties": list({"chunk_id", *names}),
+            "include_vector": vectors,
+        }
+        beyond = where
+        while True:
+            page = self._page(doing, beyond, wanted)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            last = page[-1].properties["chunk_id"]
+            beyond = all_of((where, Where.by_property("chunk_id").greater_than(last)))
+
+    def walked(self, doing: str, names: Sequence[str]) -> list[Properties]:
+        """The properties `names` of every object there is, shown or not, in no order."""
+        return self._connection.call(
+            doing,
+            lambda: [
+                each.properties for each in self._target.iterator(return_properties=list(names), cache_size=MOST // 2)
+            ],
+            _LONG,
+        )
+
+    def _page(self, doing: str, where: Condition | None, wanted: Mapping[str, Any]) -> list[Any]:
+        found = self.call(doing, lambda target: target.query.fetch_objects(filters=where, **wanted))
+        return list(found.objects)
+
+    def _fetch_state(self) -> State:
+        found = self.call(
+            "look at the index", lambda target: target.query.fetch_object_by_id(STATE_ID, return_properties=["state"])
+        )
+        if found is None:
+            raise self._connection.explained("look at the index", "unexpected status code: 404")
+        return State.from_json(found.properties["state"])
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def writing(self) -> Iterator[State]:
+        """One writer at a time; what an earlier one left undone is undone or finished before."""
+        with self._lock:
+            self.state = self._fetch_state()
+            self._settle()
+            yield self.state
+
+    def write(self, objects: Sequence[DataObject[Properties, None]], replaced: Replaced) -> None:
+        """Insert `objects`, all of the generation of `replaced`, and delete what they replace, in one step.
+
+        Call it inside `writing`, with the generation that follows the state's.
+        """
+        if objects:
+            hidden = self.state.hidden
+            self._change(generation=replaced.generation, hidden=(*hidden, replaced.generation))
+            self._insert(objects)
+            self._change(hidden=hidden, replaced=replaced)
+        else:
+            self._change(generation=replaced.generation, replaced=replaced)
+        self._settle()
+
+    def tidy(self) -> None:
+        """Delete what is hidden once more, and no longer keep it in mind. Call it inside `writing`."""
+        if self.state.hidden:
+            self._delete(is_of_generations(self.state.hidden))
+            self._change(hidden=())
+
+    def _settle(self) -> None:
+        """Delete what the last write replaced, and what one that was cut off inserted."""
+        if self.state.hidden:
+            self._delete(is_of_generations(self.state.hidden))
+        if self.state.replaced is not None:
+            self._delete(self.state.replaced.condition())
+            self._change(replaced=None)
+
+    def _change(self, **changes: Any) -> None:
+        state = replace(self.state, revision=self.state.revision + 1, **changes)
+        self._connection.call(
+            "write to the index",
+            lambda: self._own().data.replace(properties={"state": state.to_json()}, uuid=STATE_ID),
+        )
+        self.state = state
+
+    def _own(self) -> Any:
+        """The collection itself: an alias may point to another one at any moment."""
+        return self._connection.client.collections.use(self.state.collection)
+
+    def _insert(self, objects: Sequence[DataObject[Properties, None]]) -> None:
+        for start in range(0, len(objects), _BATCH):
+            left = list(objects[start : start + _BATCH])
+            errors: Mapping[int, str] = {}
+            for _ in range(_ATTEMPTS):
+                errors = self._refused(left)
+                left = [left[i] for i in errors]
+                if not left:
+                    break
+            if errors:
+                first = next(iter(errors.values()))
+                raise self._connection.explained("write to the index", f"{len(errors)} chunks were refused: {first}")
+
+    def _refused(self, objects: Sequence[DataObject[Properties, None]]) -> Mapping[int, str]:
+        """Insert `objects`; position and reason of each that was not taken."""
+
+        def attempt() -> Mapping[int, str]:
+            try:
+                result = self._own().data.insert_many(objects)
+            except WeaviateInsertManyAllFailedError as exc:
+                return dict.fromkeys(range(len(objects)), str(exc))
+            return {position: error.message for position, error in result.errors.items()}
+
+        return self._connection.call("write to the index", attempt)
+
+    def _delete(self, where: Condition) -> None:
+        while True:
+            result = self._connection.call(
+                "remove chunks from the index", lambda: self._own().data.delete_many(where=where)
+            )
+            if result.failed:
+                raise StoreError(f"cannot remove {result.failed} chunks from the index; try again")
+            if result.matches <= result.successful:
+                return
