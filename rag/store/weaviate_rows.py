@@ -18,7 +18,7 @@ from pydantic import TypeAdapter
 from weaviate.classes.config import Configure, DataType, Property, StopwordsPreset, Tokenization, VectorDistances
 from weaviate.classes.data import DataObject
 
-from rag.records import Chunk, EmbeddedChunk
+from rag.records import Chunk, EmbeddedChunk, Vector
 from rag.store.checks import normal_words
 
 K1, B = 1.2, 0.75
@@ -130,6 +130,12 @@ _SAME = ("document_id", "path", "kind", "modality", "language", "digest")
 def to_chunk(properties: Properties) -> Chunk:
     """The chunk of an object that was read with its property `chunk`."""
     return _CHUNK.validate_json(properties["chunk"])
+
+
+def to_embedded(properties: Properties, vectors: Mapping[str, Any], names: Mapping[str, str]) -> EmbeddedChunk:
+    """The chunk of an object that was read with `chunk`, `words` and vectors; `names` is as in `to_object`."""
+    kept = tuple(Vector(space, to_values(vectors[name])) for space, name in names.items() if name in vectors)
+    return EmbeddedChunk(to_chunk(properties), properties["words"], kept)
 
 
 def rewritten(properties: Properties, vectors: Mapping[str, Values], generation: int) -> DataObject[Properties, None]:

@@ -14,6 +14,7 @@ What Weaviate 1.39 does, found by experiment, and what is made of it here:
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,7 @@ from rag.store.weaviate_rows import (
     marked,
     rewritten,
     to_chunk,
+    to_embedded,
     to_object,
     to_values,
     unmarked,
@@ -108,26 +110,28 @@ class WeaviateStore:
             self._objects.write(objects, Replaced(generation, documents=tuple(documents)))
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
-        found = {chunk.id: chunk for chunk in self._having("chunk_id", [key(name) for name in ids])}
+        rows = self._having("chunk_id", [key(name) for name in ids], ["chunk"])
+        found = {chunk.id: chunk for chunk in (to_chunk(row.properties) for row in rows)}
         return [found[name] for name in ids if name in found]
 
     def chunks(self, documents: Sequence[str]) -> list[Chunk]:
         place = {document: i for i, document in enumerate(dict.fromkeys(documents))}
-        found = self._having("document_id", [marked(name) for name in place])
+        rows = self._having("document_id", [marked(name) for name in place], ["chunk"])
+        found = (to_chunk(row.properties) for row in rows)
         return sorted(found, key=lambda chunk: (place[chunk.document_id], chunk.ordinal, chunk.id))
+
+    def embedded(self, documents: Sequence[str]) -> list[EmbeddedChunk]:
+        place = {document: i for i, document in enumerate(dict.fromkeys(documents))}
+        wanted = [marked(name) for name in place]
+        rows = self._having("document_id", wanted, ["chunk", "words"], list(self._names.values()))
+        found = (to_embedded(row.properties, row.vector, self._names) for row in rows)
+        return sorted(found, key=lambda e: (place[e.chunk.document_id], e.chunk.ordinal, e.chunk.id))
 
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         name = self._of(space)
-
-        def ask(state: State) -> dict[str, Values]:
-            found = {}
-            for some in _parts([key(each) for each in ids]):
-                where = all_of((is_one_of("chunk_id", some), has(name), state.visible()))
-                for each in self._objects.listed("read vectors", where, [], [name]):
-                    found[each.properties["chunk_id"]] = to_values(each.vector[name])
-            return {each: found[key(each)] for each in ids if key(each) in found}
-
-        return self._objects.steadily(ask)
+        rows = self._having("chunk_id", [key(each) for each in ids], [], [name])
+        found = {row.properties["chunk_id"]: to_values(row.vector[name]) for row in rows if name in row.vector}
+        return {each: found[key(each)] for each in ids if key(each) in found}
 
     def add_vectors(self, space: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         checked_vectors(space, vectors, self._spaces)
@@ -323,15 +327,14 @@ class WeaviateStore:
         """The condition of the chunks that match and have no vector in `space`."""
         return all_of((self._chunks_that(where), lacks(self._of(space))))
 
-    def _having(self, name: str, values: Sequence[str]) -> list[Chunk]:
-        """The chunks whose stored property `name` is one of `values`."""
+    def _having(self, name: str, values: Sequence[str], wanted: Sequence[str], vectors: Any = False) -> list[Any]:
+        """The objects whose property `name` is one of `values`, with the properties and vectors `wanted`."""
 
-        def ask(state: State) -> list[Chunk]:
+        def ask(state: State) -> list[Any]:
             conditions = [all_of((is_one_of(name, some), state.visible())) for some in _parts(values)]
-            found = (each for where in conditions for each in self._objects.listed("read chunks", where, ["chunk"]))
-            return [to_chunk(each.properties) for each in found]
+            return [row for where in conditions for row in self._objects.listed("read chunks", where, wanted, vectors)]
 
-        return self._objects.steadily(ask)
+        return self._objects.steadily(ask) if values else []
 
     def _top(self, fetch: Callable[[int, Condition | None], Iterator[tuple[Chunk, float]]], k: int) -> list[Match]:
         """The k best of what `fetch(limit)` finds, asking for more while a tie at k may go on beyond the limit."""
