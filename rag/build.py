@@ -12,10 +12,11 @@ from rag.environment import prepare_environment
 from rag.errors import ModelNotFound
 from rag.library import Library
 from rag.models import starter
+from rag.moving.staging import finish_cut_off_import
 from rag.protocols import Embedder, Generator, ImageEmbedder, Store
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
-from rag.store.manifest import Manifest, check_manifest
+from rag.store.manifest import Manifest, check_manifest, index_spaces, models_of
 
 
 def open_library(settings: Settings) -> Library:
@@ -28,6 +29,7 @@ def open_library(settings: Settings) -> Library:
     """
     prepare_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
+    finish_cut_off_import(settings.home)
     embedder, image_embedder = build_embedder(settings), build_image_embedder(settings)
     return Library(
         settings=settings,
@@ -90,3 +92,10 @@ def open_store(settings: Settings, embedder: Embedder, image_embedder: ImageEmbe
         spaces[image_embedder.space] = image_embedder.dim
         made_by[image_embedder.space] = image_embedder.fingerprint
     return LanceStore(folder, spaces, made_by)
+
+
+def open_index(folder: Path, manifest: Manifest) -> Store:
+    """The store in `folder` with every space that `manifest` names, whatever models are on this machine: to move it."""
+    from rag.store.lance_store import LanceStore
+
+    return LanceStore(folder, index_spaces(manifest), models_of(manifest))

@@ -43,7 +43,9 @@ MAY_IMPORT = {
     "rag.library": SHARED
     | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
     | {"rag.adopting", "rag.databases", "rag.gallery", "rag.indexing", "rag.looking"},
-    "rag.build": SHARED | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment"},
+    "rag.moving": SHARED | {"rag.ingest", "rag.store", "rag.databases"},
+    "rag.build": SHARED
+    | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"},
     "rag.cli": SHARED
     | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.terminal", "rag.models", "ui"},
     "ui": SHARED | {"rag.library"},

@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +46,11 @@ class Member:
 class Contents:
     """The manifest of an archive. `index` is that of the library's index, None where it has none yet.
 
-    `counts` are what must be found in the members; `created` is ISO 8601, UTC; `program` the version that wrote it.
+    `counts` are what must be found in the members; `created` is ISO 8601, UTC.
     """
 
     format: str
     version: int
-    program: str
     created: str
     index: dict[str, Any] | None
     counts: dict[str, int]
@@ -86,7 +84,6 @@ class ArchiveWriter:
         contents = Contents(
             format=FORMAT,
             version=VERSION,
-            program=version("commonplace"),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             index=dict(index) if index is not None else None,
             counts=dict(counts),

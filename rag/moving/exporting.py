@@ -25,7 +25,7 @@ from rag.store.conversations import Conversations
 from rag.store.manifest import Manifest, index_spaces, read_manifest
 
 _CONVERSATIONS = 50  # in one member
-_VECTORS = "vectors of "
+VECTORS = "vectors of "  # a space: the name of its count
 
 CONVERSATION, FAILURE = TypeAdapter(Conversation), TypeAdapter(Failure)
 
@@ -107,8 +107,8 @@ def report(
     problems: tuple[str, ...] = (),
 ) -> MoveReport:
     """What was moved, from the counts of a manifest."""
-    vectors = {name.removeprefix(_VECTORS): n for name, n in counts.items() if name.startswith(_VECTORS)}
-    others = {name: n for name, n in counts.items() if not name.startswith(_VECTORS)}
+    vectors = {name.removeprefix(VECTORS): n for name, n in counts.items() if name.startswith(VECTORS)}
+    others = {name: n for name, n in counts.items() if not name.startswith(VECTORS)}
     size, seconds = archive.stat().st_size, time.monotonic() - started
     return MoveReport(**others, vectors=vectors, bytes=size, seconds=seconds, left_out=left_out, problems=problems)
 
@@ -118,13 +118,13 @@ def count_shard(counts: Counter[str], shard: Shard) -> None:
     counts["documents"] += len(shard.documents)
     counts["chunks"] += len(shard.chunks)
     for space, vectors in shard.vectors().items():
-        counts[_VECTORS + space] += len(vectors)
+        counts[VECTORS + space] += len(vectors)
 
 
 def no_counts(manifest: Manifest | None) -> Counter[str]:
     """The counts of an empty library, with all names that those of this one have."""
     spaces = index_spaces(manifest) if manifest else {}
-    return Counter(dict.fromkeys(["documents", "chunks", *(_VECTORS + space for space in spaces)], 0))
+    return Counter(dict.fromkeys(["documents", "chunks", *(VECTORS + space for space in spaces)], 0))
 
 
 def _opened(open_index: Callable[[Manifest], Store], manifest: Manifest | None) -> Store:

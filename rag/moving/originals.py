@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +22,7 @@ from rag.text import encodable
 
 KEPT_FOLDERS = ("files", "originals")  # of a library's home
 _INDEX = "originals.jsonl"
+_LONGEST_NAME, _LONGEST_SUFFIX, _LONGEST_PATH = 200, 20, 600  # bytes, bytes, characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def extract(archive: Archive, original: Original, path: Path) -> None:
     """Write the file to `path`, with the time at which it was changed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     archive.copy(original.member, path)
-    os.utime(path, (original.modified, original.modified))
+    with suppress(OSError, OverflowError, ValueError):  # a time that this disk does not know
+        os.utime(path, (original.modified, original.modified))
 
 
 def is_encodable(path: Path) -> bool:
@@ -130,7 +133,18 @@ def _place(original: Original) -> PurePosixPath:
         folder, names = names[0], names[1:]
     else:
         folder = "originals"
-    return PurePosixPath(folder, *[safe_name(name) or "_" for name in names] or ["_"])
+    safe = [_fitting(safe_name(name)) for name in names] or ["_"]
+    if sum(map(len, safe)) > _LONGEST_PATH:
+        safe = [original.member.rpartition("/")[2], safe[-1]]
+    return PurePosixPath(folder, *safe)
+
+
+def _fitting(name: str) -> str:
+    """`name` short enough for any disk, with its ending unless that is long; "_" where nothing is left of it."""
+    suffix = PurePosixPath(name).suffix
+    suffix = suffix if len(suffix.encode()) <= _LONGEST_SUFFIX else ""
+    stem = name.removesuffix(suffix).encode()[: _LONGEST_NAME - _LONGEST_SUFFIX].decode("utf-8", "ignore")
+    return stem + suffix or "_"
 
 
 def _next_name(name: str) -> str:

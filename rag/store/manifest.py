@@ -59,6 +59,16 @@ def index_spaces(manifest: Manifest) -> dict[str, int]:
     return {manifest.space: manifest.dim, **image}
 
 
+def models_of(manifest: Manifest) -> dict[str, str]:
+    """The fingerprints of the models behind those spaces of an index that may get another one."""
+    return {IMAGE_SPACE: manifest.image_fingerprint} if manifest.image_fingerprint is not None else {}
+
+
+def is_same_space(one: Manifest, other: Manifest) -> bool:
+    """Whether the texts of both were embedded by the same model, so that their vectors can be compared."""
+    return (one.space, one.fingerprint, one.dim) == (other.space, other.fingerprint, other.dim)
+
+
 def check_manifest(path: Path, expected: Manifest) -> Manifest:
     """The manifest at `path`, written now from `expected` when there is none, or one of an older program.
 
@@ -72,9 +82,9 @@ def check_manifest(path: Path, expected: Manifest) -> Manifest:
     if found is None:
         write_manifest(path, expected)
         return expected
-    if (found.space, found.fingerprint, found.dim) != (expected.space, expected.fingerprint, expected.dim):
+    if not is_same_space(found, expected):
         raise IndexMismatch(
-            f"the index in {str(path.parent)!r} was written by {_named(found)}, the settings name {_named(expected)}; "
+            f"the index in {str(path.parent)!r} was written by {named(found)}, the settings name {named(expected)}; "
             f"set embedder to {found.embedder!r} again, or set RAG_HOME to a new folder and add the files there"
         )
     current = replace(found, schema=_SCHEMA)
@@ -142,5 +152,6 @@ def _is_whole(values: Any) -> bool:
     return not absent and all(isinstance(value, _TYPES[name]) for name, value in values.items())
 
 
-def _named(manifest: Manifest) -> str:
+def named(manifest: Manifest) -> str:
+    """The text embedder as a message tells it."""
     return f"{manifest.embedder!r} ({manifest.dim} numbers, fingerprint {manifest.fingerprint[:12]})"
