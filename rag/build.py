@@ -1,6 +1,7 @@
 """Settings to a working Library: the only file that names concrete adapters. They are imported when needed."""
 
 from pathlib import Path
+from uuid import uuid4
 
 from rag.answer.llama import LlamaGenerator
 from rag.config import Settings
@@ -9,7 +10,7 @@ from rag.embed.clip_files import find_clip
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
 from rag.environment import prepare_environment
-from rag.errors import ModelNotFound
+from rag.errors import ModelNotFound, StoreError
 from rag.library import Library
 from rag.models import starter
 from rag.moving.staging import finish_cut_off_import
@@ -31,11 +32,12 @@ def open_library(settings: Settings) -> Library:
     settings.home.mkdir(parents=True, exist_ok=True)
     finish_cut_off_import(settings.home)
     embedder, image_embedder = build_embedder(settings), build_image_embedder(settings)
+    catalogue = Catalogue(settings.home / "catalogue.sqlite")
     return Library(
         settings=settings,
-        catalogue=Catalogue(settings.home / "catalogue.sqlite"),
+        catalogue=catalogue,
         conversations=Conversations(settings.home / "conversations.sqlite"),
-        open_store=lambda: open_store(settings, embedder, image_embedder),
+        open_store=lambda: _open_filled(settings, embedder, image_embedder, catalogue),
         embedder=embedder,
         generator=build_generator(settings),
         image_embedder=image_embedder,
@@ -83,15 +85,46 @@ def build_generator(settings: Settings) -> Generator | None:
 
 def open_store(settings: Settings, embedder: Embedder, image_embedder: ImageEmbedder | None = None) -> Store:
     """The chunk store, after making sure that `embedder` is the one that wrote it."""
-    from rag.store.lance_store import LanceStore
-
     folder = settings.home / "index"
     check_manifest(folder / "manifest.json", Manifest.of(embedder, image_embedder))
     spaces, made_by = {embedder.space: embedder.dim}, {}
     if image_embedder is not None:
         spaces[image_embedder.space] = image_embedder.dim
         made_by[image_embedder.space] = image_embedder.fingerprint
-    return LanceStore(folder, spaces, made_by)
+    if settings.store == "lance":
+        from rag.store.lance_store import LanceStore
+
+        return LanceStore(folder, spaces, made_by)
+
+    from rag.store.weaviate_store import WeaviateStore
+
+    key = settings.weaviate_api_key.get_secret_value() if settings.weaviate_api_key else None
+    return WeaviateStore(settings.store, spaces, made_by, name=_name_on_server(settings.home), api_key=key)
+
+
+def _open_filled(
+    settings: Settings, embedder: Embedder, image_embedder: ImageEmbedder | None, catalogue: Catalogue
+) -> Store:
+    """The chunk store, unless it is a server's that holds nothing of what the catalogue lists."""
+    store = open_store(settings, embedder, image_embedder)
+    if settings.store != "lance" and catalogue.chunks() and not store.count():
+        store.close()
+        raise StoreError(
+            f"the store {settings.store!r} holds nothing of this library, whose documents were indexed elsewhere; set "
+            "`store` (RAG_STORE) to where they are, or set RAG_HOME to a new folder and add the files there"
+        )
+    return store
+
+
+def _name_on_server(home: Path) -> str:
+    """What the library in `home` is called on a server that it may share with others: chosen once, by chance."""
+    path = home / "library.id"
+    try:
+        with path.open("x", encoding="ascii") as file:
+            file.write(uuid4().hex)
+    except FileExistsError:
+        pass
+    return f"Commonplace_{path.read_text('ascii').strip()}"
 
 
 def open_index(folder: Path, manifest: Manifest) -> Store:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rag.errors import ConfigError
@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
 
     home: Path = Field(default_factory=default_home, description="folder that holds everything")
+    store: str = Field("lance", description="'lance' (in this folder), weaviate://host:port, or https://cluster")
+    weaviate_api_key: SecretStr | None = Field(None, description="key of the Weaviate server, if it asks for one")
     embedder: str = Field("starter", description="'starter', 'hashing' (no model, words only), or a model's folder")
     generator: str = Field("starter", description="'starter', 'none', or the path of a GGUF file")
     image_embedder: str = Field(
