@@ -1,6 +1,5 @@
 """The stub against the real client: what it answers is what a server answers, and each fault is what it says."""
 
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -26,6 +25,8 @@ from weaviate.exceptions import (
     WeaviateStartUpError,
 )
 
+from rag.store.weaviate_connection import Address
+from tests.store.weaviate_server import server_url
 from tests.store.weaviate_stub import DISK_FULL, INTERNAL, OUT_OF_MEMORY, QUOTA, UNAVAILABLE, WeaviateStub, running_stub
 
 ALIAS, NAME = "CommonplaceStubCheck", "CommonplaceStubCheck_1"
@@ -167,11 +168,8 @@ def test_the_stub_answers_as_a_server_does(client: weaviate.WeaviateClient) -> N
 
 @pytest.mark.weaviate
 def test_a_server_answers_as_the_stub_does() -> None:
-    ports = os.environ.get("WEAVIATE_STUB_CHECK", "")
-    if not ports:
-        pytest.skip("no server")
-    port, grpc_port = map(int, ports.split(":"))
-    with connect(port, grpc_port) as client:
+    address = Address.parse(server_url())
+    with connect(address.port, address.grpc_port) as client:
         fill(client)
         check_answers(client)
         check_read_only(client)

@@ -53,14 +53,17 @@ class Calls(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]
             if not self._stub.may_write(_key(context)):
                 forbidden = "authorization, forbidden action: user 'reader' has insufficient permissions to U"
                 errors = dict.fromkeys(range(len(request.objects)), forbidden)
-            elif self._stub.schema.read_only:
-                errors = {0: f"store is read-only due to: {self._stub.schema.read_only}"}
+            elif self._stub.schema.read_only or faults.read_only_batches:
+                faults.read_only_batches = max(faults.read_only_batches - 1, 0)
+                errors = {0: f"store is read-only due to: {self._stub.schema.read_only or 'manually set by user'}"}
             else:
                 for index, item in enumerate(request.objects):
-                    if index == faults.cut_after:
+                    if faults.cut_after == 0:
                         faults.cut_after = None
                         self._stub.cut()
                         context.abort(grpc.StatusCode.UNAVAILABLE, "Socket closed")
+                    if faults.cut_after is not None:
+                        faults.cut_after -= 1
                     error = self._put(item)
                     if error:
                         errors[index] = error
@@ -125,7 +128,10 @@ class Calls(weaviate_pb2_grpc.WeaviateServicer):  # type: ignore[misc]
 
     def _put(self, item: Any) -> str:
         """Hold one object of a batch; why it was not, else ""."""
-        refused = self._stub.faults.refused
+        faults, refused = self._stub.faults, self._stub.faults.refused
+        if faults.refuse_next and item.uuid not in refused:
+            faults.refuse_next -= 1
+            refused[item.uuid] = faults.refuse_times
         if refused[item.uuid] > 0:
             refused[item.uuid] -= 1
             return "put object: disk I/O error"

@@ -49,8 +49,11 @@ class Faults:
     queue: dict[str, Fault] = field(default_factory=dict)
     delay: dict[str, float] = field(default_factory=dict)  # seconds before a call is looked at
     keys: dict[str, Literal["write", "read"]] = field(default_factory=dict)  # API keys; none: everyone may do all
-    refused: Counter[str] = field(default_factory=Counter)  # chunk -> how often its object fails in a batch
-    cut_after: int | None = None  # objects of the next batch that are written before the connection is cut
+    refused: Counter[str] = field(default_factory=Counter)  # UUID -> how often it fails in a batch
+    refuse_next: int = 0  # objects still to come that will be put into `refused`, `refuse_times` each
+    refuse_times: int = 1
+    read_only_batches: int = 0  # batches that find the server read-only for a moment
+    cut_after: int | None = None  # objects of batches that are written before the connection is cut
 
     def fail(self, call: str, fault: Fault, times: float | None = None) -> None:
         self.queue[call] = Fault(fault.code, fault.message, fault.times if times is None else times)
