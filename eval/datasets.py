@@ -6,12 +6,13 @@ A row of either may have `"image": "relative/path.jpg"`, a picture inside the fo
 the words asked beside it, and may be left out.
 
 A folder with `questions.jsonl` holds ordinary files and lines `{"question", "source"}`, `source` being the path of
-the one right file inside the folder, or `<path of a mail>!/<number>/<name>` of a file attached to one.
+the one right file inside the folder, or `<path of a mail>!/<number>/<name>` of a file attached to one. A line with
+`"picture": "shown"` can only be answered by looking at a picture.
 """
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ class Dataset:
     notes: tuple[str, ...] = ()
     folder: Path | None = None
     pictures: Mapping[str, Path] = field(default_factory=dict)
+    by_looks: frozenset[str] = frozenset()  # questions that only an image embedder can answer
+
+    def without_looks(self) -> "Dataset":
+        """The questions that words can answer: what is asked where nothing looks at pictures."""
+        queries = {name: text for name, text in self.queries.items() if name not in self.by_looks}
+        if len(queries) == len(self.queries):
+            return self
+        note = f"{len(self.by_looks)} questions are left out: no image embedder looks at the pictures they are about"
+        judgements = {name: grades for name, grades in self.judgements.items() if name in queries}
+        return replace(self, queries=queries, judgements=judgements, by_looks=frozenset(), notes=(*self.notes, note))
 
 
 def load(folder: Path, split: str = "test") -> Dataset:
@@ -88,14 +99,17 @@ def _own_questions(folder: Path) -> Dataset:
     """Every line is its own question; the right document is the file `source`, named as the library names it."""
     queries: dict[str, str] = {}
     judged: dict[str, dict[str, int]] = {}
+    by_looks: set[str] = set()
     root = folder.resolve()
     for number, (row, at) in enumerate(_rows(folder / QUESTIONS), start=1):
         file, *attached = _text(row, "source", at).split(MARK, maxsplit=1)
         queries[str(number)] = _text(row, "question", at)
         judged[str(number)] = {MARK.join([str(_file(root, file, at)), *attached]): 1}
+        if row.get("picture") == "shown":
+            by_looks.add(str(number))
     if not queries:
         raise DatasetError(f"{str(folder / QUESTIONS)!r} has no question")
-    return Dataset(root.name, (), queries, judged, folder=root)
+    return Dataset(root.name, (), queries, judged, folder=root, by_looks=frozenset(by_looks))
 
 
 def _consistent(

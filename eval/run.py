@@ -43,6 +43,7 @@ def run(
         image_embedder: what looks at pictures; without one they are found by their words.
     """
     started = time.monotonic()
+    dataset = dataset if image_embedder is not None else dataset.without_looks()
     with TemporaryDirectory(prefix="commonplace-eval-") as folder:
         index = build_index(dataset, embedder, settings, store, Path(folder), progress("index"), image_embedder)
         known = embedder.hits

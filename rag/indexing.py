@@ -130,7 +130,7 @@ class Indexer:
 
     def _changed(self, files: Sequence[FoundFile]) -> list[FoundFile]:
         """The files whose content is not what is indexed; the others are tallied as unchanged."""
-        known, outdated = self._catalogue.states(), self._catalogue.outdated()
+        known, outdated = self._catalogue.states(), self._catalogue.outdated() | self._unwanted_places()
         self._again = self._notes_to_read_again(files, known.keys()) - outdated
         changed = []
         for file in files:
@@ -140,6 +140,12 @@ class Indexer:
             else:
                 changed.append(file)
         return changed
+
+    def _unwanted_places(self) -> set[str]:
+        """Files kept with places where photos were taken, though the settings no longer want them."""
+        if self._limits.options.location:
+            return set()
+        return {path.split(MARK)[0] for path in self._catalogue.placed()}
 
     def _notes_to_read_again(self, files: Sequence[FoundFile], known: Collection[str]) -> set[str]:
         """Notes that show a picture which has changed or gone, or that may have missed one which is there now."""

@@ -1,5 +1,6 @@
 """The library: add, search, ask, remove. What the command line, the browser UI and the benchmarks all talk to."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -8,9 +9,10 @@ from threading import Event, Lock
 
 from rag.adopting import adopted
 from rag.answer.answer import answer
+from rag.answer.describe import describe
 from rag.config import Settings
 from rag.databases import Databases
-from rag.errors import ModelError, UnreadableFile
+from rag.errors import GenerationError, ModelError, UnreadableFile
 from rag.filters import Filter
 from rag.gallery import ASKED, Gallery
 from rag.indexing import Indexer, OnProgress, ReadLimits, remove_documents
@@ -39,6 +41,8 @@ from rag.retrieve.search import Searcher
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
 from rag.store.recover import verify
+
+log = logging.getLogger(__name__)
 
 
 class Library:
@@ -305,11 +309,22 @@ class Library:
         )
 
     def _query(self, text: str, picture: bytes | None, like: str = "") -> Query:
-        """The query with the words in its picture read."""
-        if picture is None or not self.settings.ocr:
-            return Query(text, picture, "", like)
+        """The query with the words in its picture read, and what a model that sees says about it."""
+        if picture is None:
+            return Query(text, like=like)
         image = decode(picture, path=ASKED, max_megapixels=self.settings.max_megapixels)
-        return Query(text, picture, self._ocr.read(image).text, like)
+        read = self._ocr.read(image).text if self.settings.ocr else ""
+        return Query(text, picture, read, like, self._described(picture))
+
+    def _described(self, picture: bytes) -> str:
+        """What the language model sees in a picture; "" where it sees nothing, for the search can go on without."""
+        if self._generator is None:
+            return ""
+        try:
+            return describe(self._generator, picture)
+        except (GenerationError, ModelError) as exc:
+            log.warning("the picture asked with was not described: %s", exc)
+            return ""
 
     # --- its pictures ---
 

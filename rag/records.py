@@ -248,14 +248,16 @@ class EmbeddedChunk:
 class Query:
     """What is looked for: words, a picture, or both.
 
-    `picture` is encoded as any file is, and `picture_text` are the words that were read in it. `like` is the id of
-    a chunk that is a picture, or of a document, whose first picture is meant: it asks for more like that one.
+    `picture` is encoded as any file is, `picture_text` are the words that were read in it and `described` is what a
+    language model saw in it. `like` is the id of a chunk that is a picture, or of a document, whose first picture is
+    meant: it asks for more like that one.
     """
 
     text: str = ""
     picture: bytes | None = field(default=None, repr=False)
     picture_text: str = ""
     like: str = ""
+    described: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from rag.library import Library
 from rag.pictures import digest
 from rag.records import Answer, Done, Progress, Turn
 from tests.colours import COLOURS, ColourEmbedder, paint, picture
+from tests.fakes import ScriptedGenerator
 from tests.store.processes import parse_here
 
 
@@ -433,6 +434,35 @@ def test_a_page_of_a_pdf_is_drawn_once(library: Library, shelf: Shelf) -> None:
     assert opened(library.page_view(name, 2)).size == page.size
     with pytest.raises(UnreadableFile):
         library.page_view(name, 1)
+
+
+def test_what_a_model_sees_in_a_picture_finds_passages(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf.write("hive.md", "The smoker calms the bees before the hive is opened.")
+    shelf.write("boat.md", "The dinghy needs a coat of varnish.")
+    monkeypatch.setattr(rag.build, "build_generator", lambda settings: ScriptedGenerator("A smoker.", picture_tokens=9))
+    library = shelf.open(None)
+    library.add([shelf.folder])
+    assert [Path(hit.chunk.path).name for hit in library.search(picture=picture("red"), k=1).hits] == ["hive.md"]
+
+    failing = ScriptedGenerator("A smoker.", picture_tokens=9, fails_after=0)
+    monkeypatch.setattr(rag.build, "build_generator", lambda settings: failing)
+    assert shelf.open(None).search(picture=picture("red")).hits == ()
+
+
+def test_places_go_when_the_settings_no_longer_want_them(shelf: Shelf) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8825).update({1: "N", 2: (48.0, 51.0, 30.0), 3: "E", 4: (2.0, 17.0, 40.0)})
+    Image.new("RGB", (64, 64), "red").save(shelf.folder / "tower.jpg", exif=exif)
+    shelf.paint("plain.png", "blue")
+    library = shelf.open(None)
+    library.add([shelf.folder])
+    [photo] = library.documents("tower")
+    assert dict(library.document(photo.id).fields)["Place"] == "48.8583, 2.2944"
+
+    discreet = shelf.open(None, picture_location=False)
+    assert names(discreet.add([shelf.folder]).updated) == {"tower.jpg"}
+    assert "Place" not in dict(discreet.document(photo.id).fields)
+    assert discreet.add([shelf.folder]).updated == ()
 
 
 # --- pictures that were asked with -------------------------------------------------------------------------------

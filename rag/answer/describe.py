@@ -23,9 +23,8 @@ def describe(generator: Generator, picture: bytes) -> str:
     """
     if not generator.sees:
         return ""
-    messages = (Message("system", _RULES), Message("user", _ASKED, (picture,)))
     written = ""
-    with closing(piece for piece in generator.stream(messages, max_tokens=_TOKENS)) as pieces:
+    with closing(_pieces(generator, picture)) as pieces:
         for piece in pieces:
             written += piece
             if len(spans := sentences(written)) > _SENTENCES:

@@ -3,7 +3,7 @@
 import email
 import email.header
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.errors import MessageError
 from email.message import Message
@@ -47,14 +47,16 @@ class MailReader:
             raise UnreadableFile(source.path, "it is not an e-mail message: it has no headers")
         bodies = _bodies(message, source.path)
         head = "\n".join(f"{name}: {headers[name]}" for name in _SHOWN if name in headers)
+        date = _date(headers.get("Date", ""))
+        dated = replace(source, modified=date or source.modified)  # what it brings is as old as the mail, not its file
         return make_document(
             source,
             "mail",
             "\n\n".join(filter(None, (head, bodies.text))),
             headers.get("Subject"),
-            date=_date(headers.get("Date", "")),
+            date=date,
             fields=tuple((name, one_line(value, 1000)) for name, value in headers.items()),
-            attachments=tuple(_attachments(message, source, headers.get("Subject", ""), bodies)),
+            attachments=tuple(_attachments(message, dated, headers.get("Subject", ""), bodies)),
             warnings=bodies.warnings,
         )
 

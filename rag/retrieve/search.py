@@ -135,7 +135,7 @@ class Searcher:
         if not (query.text.strip() or query.picture is not None or query.like):
             raise InvalidQuery("the question is empty; type some words to look for")
         origin = self._origin(query.like) if query.like else None
-        read = query.picture_text or (_said(origin) if origin else "")
+        read = f"{query.picture_text} {query.described}".strip() or (_said(origin) if origin else "")
         return _Asked(_told(query.text), _told(read), query.picture, origin)
 
     def _origin(self, like: str) -> Chunk:

@@ -248,6 +248,14 @@ class Catalogue:
         with self._database.reading() as db:
             return {path for (path,) in db.execute(query, (_READERS,))}
 
+    def placed(self) -> set[str]:
+        """Paths of photos that are kept with the place where they were taken."""
+        query = """SELECT infos.path FROM infos JOIN bodies ON bodies.id = infos.id AND bodies.state = 'current'
+            WHERE infos.kind = 'image' AND EXISTS (SELECT 1 FROM json_each(bodies.document, '$.fields')
+            WHERE json_extract(value, '$[0]') = 'Place')"""
+        with self._database.reading() as db:
+            return {path for (path,) in db.execute(query)}
+
     def children(self, document: str) -> list[str]:
         """The ids of what was attached to that document, and to what was attached to it, at any depth, by path."""
         with self._database.reading() as db:

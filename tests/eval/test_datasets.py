@@ -1,5 +1,6 @@
 """Reading data sets, with the traps that public ones have."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,19 @@ def test_own_questions(tmp_path: Path) -> None:
     assert dataset.queries == {"1": "Bees?"}
     assert dataset.judgements == {"1": {str((tmp_path / "notes" / "bees.md").resolve()): 1}}
     assert dataset.folder == tmp_path.resolve()
+
+
+def test_questions_that_only_looking_answers_are_left_out_where_nothing_looks(tmp_path: Path) -> None:
+    for name in ("red.png", "bees.md"):
+        (tmp_path / name).write_text("x")
+    rows = [{"question": "a red door", "source": "red.png", "picture": "shown"}, {"question": "?", "source": "bees.md"}]
+    (tmp_path / "questions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    dataset = load(tmp_path)
+    assert list(dataset.queries.values()) == ["a red door", "?"]
+    blind = dataset.without_looks()
+    assert (list(blind.queries.values()), list(blind.judgements)) == (["?"], ["2"])
+    assert blind.notes == ("1 questions are left out: no image embedder looks at the pictures they are about",)
+    assert blind.without_looks() is blind
 
 
 def test_own_questions_about_what_is_attached(tmp_path: Path) -> None:

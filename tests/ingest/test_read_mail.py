@@ -97,6 +97,13 @@ def test_attachments_become_sources_of_their_own() -> None:
     assert found.text.endswith("See attached.")
 
 
+def test_attachments_are_as_old_as_their_mail() -> None:
+    message = mail("See attached.", Date="Tue, 16 Sep 2025 20:41:07 +0100")
+    message.add_attachment("# Note", filename="note.md")
+    found = read(message)
+    assert found.attachments[0].modified == found.date == datetime(2025, 9, 16, 19, 41, 7, tzinfo=UTC)
+
+
 def test_an_enclosed_message_is_an_attachment_with_its_own_parts() -> None:
     inner = mail("inner words", Subject="The inner/one")
     inner.add_attachment("# Deep", filename="deep.md")
