@@ -1,0 +1,138 @@
+"""How long does a library take to move, and how much memory? To an archive, from it, and to another store.
+
+The library is made up: documents of a hundred chunks, vectors of 384 numbers that lie in clusters. Each step runs in a
+process of its own, so that its peak of memory is its own; no embedder is loaded in any.
+"""
+
+import hashlib
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rag.build import open_index
+from rag.moving.copying import copy_index
+from rag.moving.exporting import export_library
+from rag.moving.importing import import_library
+from rag.records import Chunk, Document, EmbeddedChunk, Vector, chunk_id, document_id
+from rag.store.catalogue import Catalogue
+from rag.store.manifest import Manifest, index_spaces, write_manifest
+
+_DIM, _PER_DOCUMENT, _WORDS = 384, 100, 60
+_MANIFEST = Manifest(
+    schema=2, space="text", embedder="made up", fingerprint="0" * 64, dim=_DIM, chunker=1, created="2026-01-01T00:00:00"
+)
+
+
+def moving(chunks: int, folder: Path) -> dict[str, Any]:
+    """Seconds and peak MiB of making, exporting, importing and copying a library of so many chunks in `folder`."""
+    home, archive, imported, copied = (folder / name for name in ("home", "library.zip", "imported", "copied"))
+    steps: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {
+        "make": (_make, (home, chunks)),
+        "open and count": (_count, (home,)),
+        "export": (_export, (home, archive)),
+        "import": (_import, (archive, imported)),
+        "copy": (_copy, (imported, copied)),
+        "copy again": (_copy, (imported, copied)),
+    }
+    measured = {name: _measured(target, *args) for name, (target, args) in steps.items()}
+    return {"chunks": chunks, "archive_mib": archive.stat().st_size / 2**20, "steps": measured}
+
+
+def print_moving(result: dict[str, Any], out: Console) -> None:
+    """The figures as a table."""
+    table = Table("step", "seconds", "chunks/s", "peak MiB", box=None, header_style="bold")
+    for name, step in result["steps"].items():
+        table.add_row(name, f"{step['seconds']:.1f}", f"{result['chunks'] / step['seconds']:.0f}", f"{step['mib']:.0f}")
+    out.print(table)
+    out.print(f"{result['chunks']} chunks, an archive of {result['archive_mib']:.0f} MiB")
+
+
+def _measured(target: Callable[..., None], *args: Any) -> dict[str, float]:
+    """`target` in a fresh process: its seconds, start left out, and its peak of memory."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    child = context.Process(target=_measure, args=(theirs, target, *args))
+    child.start()
+    theirs.close()
+    try:
+        seconds, mib = ours.recv()
+    finally:
+        child.join()
+    return {"seconds": seconds, "mib": mib}
+
+
+def _measure(connection: Connection, target: Callable[..., None], *args: Any) -> None:
+    import lancedb  # noqa: F401  its import is not part of the figures
+
+    started = time.perf_counter()
+    target(*args)
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    connection.send((seconds, peak))
+
+
+def _make(home: Path, chunks: int) -> None:
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((200, _DIM))
+    home.mkdir()
+    catalogue, store = Catalogue(home / "catalogue.sqlite"), open_index(home / "index", _MANIFEST)
+    write_manifest(home / "index" / "manifest.json", _MANIFEST)
+    for start in range(0, chunks // _PER_DOCUMENT, 20):
+        made = [_document(rng, centres, start + i) for i in range(20)]
+        catalogue.begin([(document, _PER_DOCUMENT) for document, _ in made])
+        store.replace_documents({document.id: embedded for document, embedded in made})
+        catalogue.finish()
+    store.maintain()
+    catalogue.close()
+
+
+def _document(rng: np.random.Generator, centres: np.ndarray, number: int) -> tuple[Document, list[EmbeddedChunk]]:
+    path = f"/home/me/notes/{number}.md"
+    terms = [" ".join(f"w{term}" for term in rng.zipf(1.2, _WORDS) % 50_000) for _ in range(_PER_DOCUMENT)]
+    text = "\n\n".join(terms)
+    version, name = hashlib.sha256(text.encode()).hexdigest(), document_id(path)
+    document = Document(
+        name, path, version, "note", "text/markdown", f"Note {number}", text, date=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    values = centres[rng.integers(len(centres), size=len(terms))] + rng.standard_normal((len(terms), _DIM))
+    rows = (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float32)
+    embedded, start = [], 0
+    for ordinal, (words, row) in enumerate(zip(terms, rows, strict=True)):
+        end = start + len(words)
+        chunk = Chunk(
+            chunk_id(name, version, start, end), name, version, ordinal, "text", words, start, end, None,
+            document.title, (), path, "note", (), document.date, "en",
+        )  # fmt: skip
+        embedded.append(EmbeddedChunk(chunk, words, (Vector("text", row),)))
+        start = end + 2
+    return document, embedded
+
+
+def _count(home: Path) -> None:
+    """What a process takes that does nothing but open the index."""
+    open_index(home / "index", _MANIFEST).count()
+
+
+def _export(home: Path, archive: Path) -> None:
+    export_library(home, lambda manifest: open_index(home / "index", manifest), archive)
+
+
+def _import(archive: Path, home: Path) -> None:
+    report = import_library(archive, home, open_index)
+    if report.problems:
+        raise AssertionError(report.problems)
+
+
+def _copy(home: Path, folder: Path) -> None:
+    source, target = open_index(home / "index", _MANIFEST), open_index(folder, _MANIFEST)
+    copy_index(source, target, list(index_spaces(_MANIFEST)))
