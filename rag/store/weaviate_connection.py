@@ -156,7 +156,7 @@ class Connection:
         return f"no Weaviate server answers at {self.address}; start it, or set `store` (RAG_STORE) to where it is"
 
 
-_FORMS = "write weaviate://host:port, weaviate://host:port?grpc=port, or https://cluster"
+_FORMS = "write lance, weaviate://host:port, weaviate://host:port?grpc=port, or https://cluster"
 
 # What stands in the server's or the client's message -> what it means to the person.
 _MEANINGS = (
