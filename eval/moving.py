@@ -19,7 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rag.build import open_index
+from rag.build import open_folder
 from rag.moving.copying import copy_index
 from rag.moving.exporting import export_library
 from rag.moving.importing import import_library
@@ -85,7 +85,7 @@ def _make(home: Path, chunks: int) -> None:
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((200, _DIM))
     home.mkdir()
-    catalogue, store = Catalogue(home / "catalogue.sqlite"), open_index(home / "index", _MANIFEST)
+    catalogue, store = Catalogue(home / "catalogue.sqlite"), open_folder(home / "index", _MANIFEST)
     write_manifest(home / "index" / "manifest.json", _MANIFEST)
     for start in range(0, chunks // _PER_DOCUMENT, 20):
         made = [_document(rng, centres, start + i) for i in range(20)]
@@ -120,19 +120,19 @@ def _document(rng: np.random.Generator, centres: np.ndarray, number: int) -> tup
 
 def _count(home: Path) -> None:
     """What a process takes that does nothing but open the index."""
-    open_index(home / "index", _MANIFEST).count()
+    open_folder(home / "index", _MANIFEST).count()
 
 
 def _export(home: Path, archive: Path) -> None:
-    export_library(home, lambda manifest: open_index(home / "index", manifest), archive)
+    export_library(home, lambda manifest: open_folder(home / "index", manifest), archive)
 
 
 def _import(archive: Path, home: Path) -> None:
-    report = import_library(archive, home, open_index)
+    report = import_library(archive, home, open_folder)
     if report.problems:
         raise AssertionError(report.problems)
 
 
 def _copy(home: Path, folder: Path) -> None:
-    source, target = open_index(home / "index", _MANIFEST), open_index(folder, _MANIFEST)
+    source, target = open_folder(home / "index", _MANIFEST), open_folder(folder, _MANIFEST)
     copy_index(source, target, list(index_spaces(_MANIFEST)))

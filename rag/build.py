@@ -1,5 +1,6 @@
 """Settings to a working Library: the only file that names concrete adapters. They are imported when needed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -91,10 +92,26 @@ def open_store(settings: Settings, embedder: Embedder, image_embedder: ImageEmbe
     if image_embedder is not None:
         spaces[image_embedder.space] = image_embedder.dim
         made_by[image_embedder.space] = image_embedder.fingerprint
+    return _connect(settings, spaces, made_by)
+
+
+def open_index(settings: Settings, manifest: Manifest) -> Store:
+    """The chunk store with every space that `manifest` names, whatever models are on this machine: to move it."""
+    return _connect(settings, index_spaces(manifest), models_of(manifest))
+
+
+def open_folder(folder: Path, manifest: Manifest) -> Store:
+    """The embedded store in `folder` with every space that `manifest` names: to move a library there."""
+    from rag.store.lance_store import LanceStore
+
+    return LanceStore(folder, index_spaces(manifest), models_of(manifest))
+
+
+def _connect(settings: Settings, spaces: Mapping[str, int], made_by: Mapping[str, str]) -> Store:
     if settings.store == "lance":
         from rag.store.lance_store import LanceStore
 
-        return LanceStore(folder, spaces, made_by)
+        return LanceStore(settings.home / "index", spaces, made_by)
 
     from rag.store.weaviate_store import WeaviateStore
 
@@ -125,10 +142,3 @@ def _name_on_server(home: Path) -> str:
     except FileExistsError:
         pass
     return f"Commonplace_{path.read_text('ascii').strip()}"
-
-
-def open_index(folder: Path, manifest: Manifest) -> Store:
-    """The store in `folder` with every space that `manifest` names, whatever models are on this machine: to move it."""
-    from rag.store.lance_store import LanceStore
-
-    return LanceStore(folder, index_spaces(manifest), models_of(manifest))

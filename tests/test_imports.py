@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "eval": SHARED
     | ADAPTERS
     | {"rag.tune"}
-    | {"rag.build", "rag.indexing", "rag.looking", "rag.environment", "rag.progress"},
+    | {"rag.build", "rag.indexing", "rag.looking", "rag.moving", "rag.environment", "rag.progress"},
 }
 
 
