@@ -4,7 +4,6 @@ Exit status: 0 all of it worked, 1 some of it failed and was reported, 2 the cal
 """
 
 import dataclasses
-import json
 import re
 import signal
 import sys
@@ -18,7 +17,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rag import json_forms, terminal
+from rag import cli_moving, json_forms, terminal
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, UnreadableFile
@@ -71,7 +70,7 @@ def add(
         report = library.add(paths, prune=prune, on_progress=show, stop=stop)
         status = library.status()
     if as_json:
-        _print_json(json_forms.add_json(report, status))
+        terminal.print_json(json_forms.add_json(report, status))
     else:
         terminal.print_report(report, status)
     if report.failed or stop.is_set():
@@ -95,7 +94,7 @@ def search(
         origin = _chunk_or_document(like, library)
         result = library.search(query, picture=picture, like=origin, k=k, where=_filter(where, kind))
     if as_json:
-        _print_json(json_forms.search_json(result))
+        terminal.print_json(json_forms.search_json(result))
     else:
         terminal.print_hits(result)
 
@@ -120,7 +119,7 @@ def ask(
     if answer is None:
         raise typer.Exit(1)
     if as_json:
-        _print_json(json_forms.answer_json(answer))
+        terminal.print_json(json_forms.answer_json(answer))
     else:
         terminal.print_sources(answer)
 
@@ -135,7 +134,7 @@ def list_documents(
     with _library() as library:
         documents = library.documents(text, (kind,) if kind else ())
     if as_json:
-        _print_json([dataclasses.asdict(info) for info in documents])
+        terminal.print_json([dataclasses.asdict(info) for info in documents])
         return
     if documents:
         terminal.print_documents(documents)
@@ -153,7 +152,7 @@ def show(
     with _library() as library:
         found = library.document(library.resolve(document))
     if as_json:
-        _print_json(json_forms.document_json(found))
+        terminal.print_json(json_forms.document_json(found))
     else:
         terminal.print_document(found)
 
@@ -165,7 +164,7 @@ def look(as_json: AsJson = False) -> None:
         seen = library.look(on_progress=show_progress, stop=stop)
         status = library.status()
     if as_json:
-        _print_json({"seen": seen, "pictures": status.pictures, "unseen": status.unseen})
+        terminal.print_json({"seen": seen, "pictures": status.pictures, "unseen": status.unseen})
     else:
         out.print(f"Looked at {terminal.counted(seen, 'picture')}. The library has {terminal.pictures_of(status)}.")
 
@@ -178,7 +177,7 @@ def remove(
     with _library() as library:
         removed = library.remove([library.resolve(document) for document in documents])
     if as_json:
-        _print_json({"removed": removed})
+        terminal.print_json({"removed": removed})
     else:
         out.print(f"Removed {terminal.counted(removed, 'document')}.")
 
@@ -189,7 +188,7 @@ def verify(as_json: AsJson = False) -> None:
     with _library() as library:
         report = library.verify()
     if as_json:
-        _print_json(dataclasses.asdict(report))
+        terminal.print_json(dataclasses.asdict(report))
     else:
         for problem in report.problems:
             out.print(escape(problem))
@@ -205,7 +204,7 @@ def status(as_json: AsJson = False) -> None:
     with _library() as library:
         found = library.status()
     if as_json:
-        _print_json(dataclasses.asdict(found))
+        terminal.print_json(dataclasses.asdict(found))
     else:
         terminal.print_status(found)
 
@@ -237,7 +236,7 @@ def doctor(as_json: AsJson = False) -> None:
     with _library() as library:
         checks = examine(library.settings, *library.models(), library.image_embedder)
     if as_json:
-        _print_json([dataclasses.asdict(check) for check in checks])
+        terminal.print_json([dataclasses.asdict(check) for check in checks])
     else:
         table = Table("", "check", "finding", "what to do", box=None, header_style="bold")
         for check in checks:
@@ -306,14 +305,7 @@ def _filter(where: str, modality: Modality | None) -> Filter | None:
     return both(parse(where), In("modality", (modality,)) if modality else None)
 
 
-def _print_json(value: object) -> None:
-    def plain(item: Any) -> object:
-        return item.isoformat() if hasattr(item, "isoformat") else str(item)
-
-    # Written as bytes: a console in another encoding must not break a name or a text.
-    text = json.dumps(value, ensure_ascii=False, default=plain)
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
-    sys.stdout.flush()
+cli_moving.register(app)
 
 
 if __name__ == "__main__":

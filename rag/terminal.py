@@ -1,7 +1,9 @@
 """How results look to a person at a terminal: standard output for results, standard error for all that is not."""
 
+import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -104,6 +106,17 @@ def print_document(document: Document) -> None:
     for picture in document.pictures:
         err.print(f"[dim]{escape(_described(picture))}[/dim]")
     out.print(document.text, markup=False)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output, as bytes: a console in another encoding must not break a name or a text."""
+
+    def plain(item: Any) -> object:
+        return item.isoformat() if hasattr(item, "isoformat") else str(item)
+
+    text = json.dumps(value, ensure_ascii=False, default=plain)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+    sys.stdout.flush()
 
 
 def counted(count: int, noun: str) -> str:

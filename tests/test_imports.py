@@ -47,7 +47,18 @@ MAY_IMPORT = {
     "rag.build": SHARED
     | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"},
     "rag.cli": SHARED
-    | {"rag.build", "rag.library", "rag.progress", "rag.json_forms", "rag.terminal", "rag.models", "ui"},
+    | {
+        "rag.build",
+        "rag.library",
+        "rag.progress",
+        "rag.json_forms",
+        "rag.terminal",
+        "rag.models",
+        "rag.cli_moving",
+        "ui",
+    },
+    "rag.cli_moving": SHARED
+    | {"rag.build", "rag.databases", "rag.moving", "rag.progress", "rag.store", "rag.terminal"},
     "ui": SHARED | {"rag.library"},
     "eval": SHARED
     | ADAPTERS
