@@ -17,6 +17,8 @@ from eval.crowd import crowd as run_crowd
 from eval.datasets import DatasetError, load
 from eval.fusions import FUSIONS
 from eval.index import StoreName
+from eval.latency import latency as run_latency
+from eval.latency import print_latency
 from eval.pictures import print_throughput, throughput
 from eval.reading import print_reading
 from eval.reading import reading as run_reading
@@ -25,6 +27,7 @@ from eval.run import run as run_dataset
 from eval.shapes import held_out_scenes, write_datasets
 from eval.small_clip import train_small_clip
 from eval.stress import variants, write
+from eval.synthetic import Made
 from rag.build import build_embedder, build_image_embedder
 from rag.config import load_settings
 from rag.environment import prepare_environment
@@ -150,6 +153,28 @@ def reading(
         print(json.dumps(result, ensure_ascii=False))  # noqa: T201
     else:
         print_reading(result, out)
+
+
+@app.command()
+def latency(
+    store: Annotated[str, typer.Option(help="lance, memory, or the address of a server, as RAG_STORE.")] = "lance",
+    count: Annotated[int, typer.Option("--n", min=100, help="Chunks to make up.")] = 100_000,
+    dim: Annotated[int, typer.Option(min=2, help="Numbers in a vector.")] = 384,
+    queries: Annotated[int, typer.Option(min=1, help="Questions of each kind.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of everything that is made up.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """How fast a store answers and how much it misses, by made-up vectors that have neighbours as real ones have."""
+    prepare_environment()
+    key = load_settings().weaviate_api_key
+    with progress_bars(store, err) as progress:
+        result = run_latency(
+            store, Made(count, dim, seed), queries, key.get_secret_value() if key else None, progress("index")
+        )
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
+    else:
+        print_latency(result, out)
 
 
 @app.command()

@@ -1,0 +1,231 @@
+"""How fast a store answers, how much it misses, and what it takes: synthetic chunks, written and asked for one by one.
+
+The store is the program's own, and the whole search is the program's own with the time to embed a question left out,
+since vectors are made and not embedded. Recall is measured against looking at every vector.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+from uuid import uuid4
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from eval.index import OnProgress
+from eval.synthetic import CHUNKS, Made, Part, exact
+from rag.protocols import TEXT_SPACE, Store
+from rag.records import Chunk, EmbeddedChunk, Match, ModelState, Vector, chunk_id
+from rag.retrieve.search import Searcher
+
+K = 10
+_MIB = 1 << 20
+_WARM_UP = 10  # questions that are asked before the clock runs
+
+
+def latency(
+    store: str, made: Made, queries: int, api_key: str | None = None, on_progress: OnProgress | None = None
+) -> dict[str, Any]:
+    """Fill `store` ("lance", "memory" or a server's address) with `made`, ask it `queries` questions, and empty it.
+
+    Times are milliseconds at the percentiles 50, 95 and 99; `load` is what the machine was busy with besides.
+    """
+    asked = made.questions(queries + _WARM_UP)
+    truth = exact(made, asked.vectors[_WARM_UP:], K)
+    with _opened(store, made.dim, api_key) as (opened, folder):
+        started = time.perf_counter()
+        _fill(opened, made, on_progress)
+        written = time.perf_counter() - started
+        opened.maintain()
+        built = time.perf_counter() - started
+        found: list[list[Match]] = []
+        searcher = Searcher(_Prepared(dict(zip(asked.words, asked.vectors, strict=True)), made.dim), opened, str)
+        searches: dict[str, Callable[[int], object]] = {
+            "vector": lambda i: found.append(opened.search_vector(TEXT_SPACE, asked.vectors[i], K)),
+            "words": lambda i: opened.search_words(asked.words[i], K),
+            "hybrid": lambda i: searcher.search(asked.words[i], K),
+        }
+        ms = {name: percentiles(_timed(search, queries + _WARM_UP)[_WARM_UP:]) for name, search in searches.items()}
+        server = _server(store)
+        data = folder or _data_of(server)
+        return {
+            "store": store,
+            "chunks": opened.count(),
+            "dim": made.dim,
+            "queries": queries,
+            "seconds": {"write": written, "build": built},
+            "ms": ms,
+            "recall@10": recall([[match.chunk.start for match in one] for one in found[_WARM_UP:]], truth),
+            "mib": {
+                "process": psutil.Process().memory_info().rss / _MIB,
+                "server": server.memory_info().rss / _MIB if server else None,
+                "disk": _size(data) / _MIB if data else None,
+            },
+            "load": list(os.getloadavg()),
+            "cores": psutil.cpu_count(),
+        }
+
+
+def percentiles(ms: Sequence[float]) -> dict[str, float]:
+    """The 50th, 95th and 99th: the smallest time that so many per cent of all did not exceed (nearest rank)."""
+    ordered = sorted(ms)
+    return {f"p{share}": ordered[max(-(-share * len(ordered) // 100), 1) - 1] for share in (50, 95, 99)}
+
+
+def recall(found: Sequence[Sequence[int]], truth: NDArray[np.int64]) -> float:
+    """The share of the true nearest that were found, in [0, 1], over all questions."""
+    return float(
+        np.mean([len(set(one) & set(true)) / len(true) for one, true in zip(found, truth.tolist(), strict=True)])
+    )
+
+
+def print_latency(result: Mapping[str, Any], console: Console) -> None:
+    """The times as a table, what it took below it."""
+    title = f"{result['chunks']} chunks of {result['dim']} numbers in {result['store']}, {result['queries']} questions"
+    table = Table("ms", "p50", "p95", "p99", title=title)
+    for name, times in result["ms"].items():
+        table.add_row(name, *(f"{times[key]:.1f}" for key in ("p50", "p95", "p99")))
+    console.print(table)
+    seconds = result["seconds"]
+    console.print(
+        f"recall@10 {result['recall@10']:.3f}; written in {seconds['write']:.0f} s, ready in {seconds['build']:.0f} s"
+    )
+    mib = {name: f"{name} {value:.0f} MiB" for name, value in result["mib"].items() if value is not None}
+    console.print(f"{', '.join(mib.values())}; load {result['load'][0]:.1f} on {result['cores']} cores")
+
+
+class _Prepared:
+    """An Embedder that knows the vectors of its texts."""
+
+    space = TEXT_SPACE
+    fingerprint = "prepared"
+    max_tokens = 256
+    tokenizer_file = None
+    state = ModelState("embedder", "prepared", "none", "fp32", "made-up vectors", loaded=True)
+
+    def __init__(self, known: Mapping[str, NDArray[np.float32]], dim: int) -> None:
+        self._known = known
+        self.dim = dim
+
+    def load(self) -> None:
+        """There is nothing to load."""
+
+    def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]:
+        return np.stack([self._known[text] for text in texts])
+
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
+
+def _fill(store: Store, made: Made, on_progress: OnProgress | None) -> None:
+    for part in made.parts():
+        store.replace_documents(_documents(part))
+        if on_progress is not None:
+            on_progress(part.start + len(part.words), made.count)
+
+
+def _documents(part: Part) -> dict[str, list[EmbeddedChunk]]:
+    documents: dict[str, list[EmbeddedChunk]] = {}
+    for number, (words, vector) in enumerate(zip(part.words, part.vectors, strict=True), part.start):
+        document = f"document {number // CHUNKS}"
+        chunk = Chunk(
+            id=chunk_id(document, "v1", number, number + 1),
+            document_id=document,
+            version="v1",
+            ordinal=number % CHUNKS,
+            modality="text",
+            text=words,
+            start=number,
+            end=number + 1,
+            page=None,
+            title=document,
+            headings=(),
+            path=f"/made/up/{document}.md",
+            kind="note",
+        )
+        documents.setdefault(document, []).append(EmbeddedChunk(chunk, words, (Vector(TEXT_SPACE, vector),)))
+    return documents
+
+
+def _timed(search: Callable[[int], object], count: int) -> list[float]:
+    """Milliseconds of each of `count` searches, one after the other."""
+    times = []
+    for number in range(count):
+        started = time.perf_counter()
+        search(number)
+        times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
+@contextmanager
+def _opened(name: str, dim: int, api_key: str | None) -> Iterator[tuple[Store, Path | None]]:
+    """An empty store and the folder that it is in, where it is in one; both are gone afterwards."""
+    spaces = {TEXT_SPACE: dim}
+    if name == "memory":
+        from rag.store.memory_store import MemoryStore
+
+        yield MemoryStore(spaces), None
+    elif name == "lance":
+        from rag.store.lance_store import LanceStore
+
+        with TemporaryDirectory(prefix="commonplace-latency-") as folder:
+            store = LanceStore(Path(folder), spaces)
+            yield store, Path(folder)
+            store.close()
+    else:
+        with _on_a_server(name, spaces, api_key) as served:
+            yield served, None
+
+
+@contextmanager
+def _on_a_server(url: str, spaces: Mapping[str, int], api_key: str | None) -> Iterator[Store]:
+    from rag.store.weaviate_connection import Address, Connection
+    from rag.store.weaviate_store import WeaviateStore
+
+    store = WeaviateStore(url, spaces, name=f"Latency_{uuid4().hex}", api_key=api_key)
+    versions = store.versions_of_index
+    try:
+        yield store
+    finally:
+        store.close()
+        connection = Connection(Address.parse(url), api_key)
+        connection.client.alias.delete(alias_name=versions.name)
+        connection.client.collections.delete([versions.collection("v1")])
+        connection.close()
+
+
+def _server(store: str) -> psutil.Process | None:
+    """The process that listens where a server's address says, if it is one of ours on this machine."""
+    if "://" not in store:
+        return None
+    from rag.store.weaviate_connection import Address
+
+    address = Address.parse(store)
+    if address.host not in ("127.0.0.1", "localhost"):
+        return None
+    try:
+        listening = [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
+        found = {one.laddr[1]: one.pid for one in listening if one.laddr}.get(address.port)
+        return psutil.Process(found) if found else None
+    except psutil.Error:
+        return None
+
+
+def _data_of(server: psutil.Process | None) -> Path | None:
+    """The folder that a server was told to keep its data in."""
+    try:
+        folder = server.environ().get("PERSISTENCE_DATA_PATH") if server else None
+    except psutil.Error:
+        return None
+    return Path(folder) if folder else None
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
