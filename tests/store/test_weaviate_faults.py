@@ -13,7 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 from rag.errors import StoreError
+from rag.moving.copying import copy_index
 from rag.records import EmbeddedChunk
+from rag.store.memory_store import MemoryStore
 from rag.store.weaviate_store import WeaviateStore
 from tests.store import weaviate_calls
 from tests.store.made import SPACES, axis, embedded
@@ -322,3 +324,20 @@ def test_vectors_that_come_later_survive_a_cut(stub: WeaviateStub, store: Weavia
     store.add_vectors("image", later)
     assert store.count(without="image") == 3
     check_intact(store, stub, {"kept": ("v1", 3), "pictures": ("v1", 150)})
+
+
+def test_a_copy_that_is_cut_goes_on_where_it_was(stub: WeaviateStub) -> None:
+    source, target = MemoryStore(SPACES), opened(stub)
+    documents = {f"doc{i}": chunks(f"doc{i}", 700) for i in range(5)}  # two to a step
+    source.replace_documents(documents)
+    stub.faults.cut_after = 2000
+    with told_soon("no Weaviate server answers"):
+        copy_index(source, target, list(SPACES))
+    stub.start()
+    stub.calls.clear()
+    report = copy_index(source, target, list(SPACES))
+    assert (report.documents, report.chunks, report.written, report.mended) == (5, 3500, 3, 0)
+    assert stub.calls["BatchObjects"] - 2100 / 100 in (0, 1)  # a request that was given up on may still come
+    assert target.versions() == source.versions()
+    assert held(stub) == 3500 + 1
+    target.close()
