@@ -15,7 +15,7 @@ from rag import pictures
 from rag.config import Settings
 from rag.errors import UnreadableFile
 from rag.indexing import EMBED_CHUNKS, Indexer, ReadLimits
-from rag.ingest.analyse import analyse, analyse_query
+from rag.ingest.analyse import analyse, analyse_picture, analyse_query
 from rag.ingest.chunk import chunk, embedding_text, says_something
 from rag.ingest.document import make_document
 from rag.ingest.options import ReadOptions
@@ -144,7 +144,8 @@ class _Entries:
             part = pieces[start : start + EMBED_CHUNKS]
             vectors = self._vectors([piece for _, _, piece in part])
             for _, language, piece in part:
-                words = analyse(embedding_text(piece), language)
+                terms = analyse_picture if piece.modality == "image" else analyse
+                words = terms(embedding_text(piece), language)
                 filed[piece.document_id].append(EmbeddedChunk(piece, words, vectors.get(piece.id, ())))
             show(part[-1][0])
         self.chunks += len(pieces)

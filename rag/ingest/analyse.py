@@ -41,6 +41,8 @@ _CHARACTERS = str.maketrans(dict.fromkeys("’‘ʼ＇", "'") | dict.fromkeys("�
 
 _DETECTED_CHARACTERS = 1500
 _LEAST_LETTERS = 12
+_FILLER = "·"  # terms are letters and digits
+_ORDINARY = 100  # terms of a chunk of 200 tokens with its title, about
 _LEAST_CONFIDENCE = 0.5
 
 _stemmers = threading.local()  # a PyStemmer object must not be used by two threads at once
@@ -54,6 +56,17 @@ def analyse(text: str, language: str) -> str:
     its parts and the whole: "RTX-4090" gives "rtx", "4090" and "rtx4090". No word is left out as too common.
     """
     return " ".join(_stemmed(list(_words(text)), language))
+
+
+def analyse_picture(text: str, language: str) -> str:
+    """The BM25 terms of the few words that belong to a picture, filled up to the length of an ordinary passage.
+
+    BM25 measures every length against the average one. A thousand captions of eight words would make each passage
+    beside them count as long, and lose rank to the shortest for no reason of its own (eval/LOG.md). The term that
+    fills is no word: no question contains it. Without any word there is nothing to fill up.
+    """
+    terms = analyse(text, language).split()
+    return " ".join([*terms, *[_FILLER] * (_ORDINARY - len(terms))]) if terms else ""
 
 
 def analyse_query(text: str, languages: Iterable[str]) -> str:

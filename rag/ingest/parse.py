@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rag.errors import UnreadableFile
 from rag.ingest import media
-from rag.ingest.analyse import UNKNOWN, analyse, detect_language
+from rag.ingest.analyse import UNKNOWN, analyse, analyse_picture, detect_language
 from rag.ingest.chunk import Tokenize, chunk, embedding_text
 from rag.ingest.clock import limited_to
 from rag.ingest.files import load
@@ -187,7 +187,12 @@ def _words(document: Document, chunks: Sequence[Chunk]) -> tuple[str, ...]:
     names = " ".join((PurePath(document.path).stem, *document.tags, *_named(document)))
     if texts:
         texts[0] = f"{names}\n{texts[0]}"
-    return tuple(analyse(text, _language(document, each, text)) for each, text in zip(chunks, texts, strict=True))
+    return tuple(_terms(document, each, text) for each, text in zip(chunks, texts, strict=True))
+
+
+def _terms(document: Document, chunk: Chunk, text: str) -> str:
+    language = _language(document, chunk, text)
+    return analyse_picture(text, language) if chunk.modality == "image" else analyse(text, language)
 
 
 def _language(document: Document, chunk: Chunk, text: str) -> str:

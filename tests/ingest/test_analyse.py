@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rag.ingest.analyse import analyse, analyse_query, detect_language
+from rag.ingest.analyse import analyse, analyse_picture, analyse_query, detect_language
 
 
 @pytest.mark.parametrize(
@@ -115,3 +115,12 @@ def test_function_words_of_a_question_are_left_out() -> None:
 
 def test_a_question_of_function_words_alone_keeps_them() -> None:
     assert analyse_query("to be or not to be", ["en"]) == "to be or not"
+
+
+def test_the_words_of_a_picture_count_as_an_ordinary_passage() -> None:
+    terms = analyse_picture("Two red circles", "en").split()
+    assert (terms[:3], len(terms)) == (["two", "red", "circl"], 100)
+    [filler] = set(terms[3:])
+    assert analyse(filler, "en") == analyse_query(filler, ["en"]) == ""
+    assert analyse_picture("word " * 150, "en") == analyse("word " * 150, "en")
+    assert analyse_picture("…", "en") == ""
