@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import grpc  # type: ignore[import-untyped]
 import httpx
 import weaviate
-from weaviate.classes.init import AdditionalConfig, Auth, Timeout
+from weaviate.classes.init import AdditionalConfig, Auth, GrpcConfig, Timeout
 from weaviate.exceptions import WeaviateBaseError
 
 from rag.errors import ConfigError, DiskFull, StoreError
@@ -34,6 +34,8 @@ _PATIENCE = 1.5  # seconds without an answer after which the server is asked whe
 _PROBE_SECONDS = 1.5
 _QUERY_SECONDS, _WRITE_SECONDS = 30, 50  # the client's own timeouts, below CALL_SECONDS
 _PORT, _GRPC_PORT = 8080, 50051
+# A server that is back is noticed at once; gRPC by itself would wait for up to two minutes between its attempts.
+_RECONNECTION = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
 _HEALTH = "/grpc.health.v1.Health/Check"
 _SERVING = b"\x08\x01"  # a HealthCheckResponse whose status is SERVING
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -194,7 +196,10 @@ def _connect(address: Address, api_key: str | None) -> weaviate.WeaviateClient:
         grpc_port=address.grpc_port,
         grpc_secure=address.secure,
         auth_credentials=Auth.api_key(api_key) if api_key else None,
-        additional_config=AdditionalConfig(timeout=Timeout(init=2, query=_QUERY_SECONDS, insert=_WRITE_SECONDS)),
+        additional_config=AdditionalConfig(
+            timeout=Timeout(init=2, query=_QUERY_SECONDS, insert=_WRITE_SECONDS),
+            grpc_config=GrpcConfig(channel_options=_RECONNECTION),
+        ),
         skip_init_checks=True,
     )
 

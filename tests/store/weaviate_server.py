@@ -32,7 +32,7 @@ class Server:
         self._folder = folder
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
-        self._ports = free_ports(6)
+        self._ports = (*free_pair(), *free_pair(), *free_pair())
         self.url = f"weaviate://127.0.0.1:{self._ports[0]}?grpc={self._ports[1]}"
 
     def start(self) -> "Server":
@@ -49,6 +49,10 @@ class Server:
             "RAFT_PORT": raft,
             "RAFT_INTERNAL_RPC_PORT": raft_rpc,
             "RAFT_BOOTSTRAP_EXPECT": "1",
+            "RAFT_HEARTBEAT_TIMEOUT": "1",  # seconds; alone, it waits for nobody
+            "RAFT_ELECTION_TIMEOUT": "1",
+            "RAFT_LEADER_LEASE_TIMEOUT": "1",
+            "RAFT_TIMEOUTS_MULTIPLIER": "1",
             "AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED": "true",
             "API_BASED_MODULES_DISABLED": "true",
             "DISABLE_TELEMETRY": "true",
@@ -104,6 +108,17 @@ def free_ports(count: int) -> list[int]:
     for each in sockets:
         each.close()
     return ports
+
+
+def free_pair() -> tuple[int, int]:
+    """Two free ports in a row: a server finds the second one of its cluster's ports by counting on from the first."""
+    while True:
+        (first,) = free_ports(1)
+        try:
+            socket.create_server(("127.0.0.1", first + 1)).close()
+        except (OSError, OverflowError):
+            continue
+        return first, first + 1
 
 
 def find_binary() -> Path | None:
