@@ -2,6 +2,7 @@
 
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,8 @@ from eval.fusions import FUSIONS
 from eval.index import StoreName
 from eval.latency import latency as run_latency
 from eval.latency import print_latency
+from eval.moving import moving as run_moving
+from eval.moving import print_moving
 from eval.pictures import print_throughput, throughput
 from eval.reading import print_reading
 from eval.reading import reading as run_reading
@@ -193,6 +196,22 @@ def shapes(
     err.print(f"trained in {time.process_time() - started:.0f} s of processor time")
     for path in (to / "clip", *write_datasets(to, held_out_scenes(count))):
         print(path)  # noqa: T201
+
+
+@app.command()
+def moving(
+    chunks: Annotated[
+        int, typer.Option(min=100, help="Chunks of the made-up library, a hundred to a document.")
+    ] = 100_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """How long a library takes to an archive, from it, and to another store, and how much memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = run_moving(chunks, Path(folder))
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
+    else:
+        print_moving(result, out)
 
 
 if __name__ == "__main__":

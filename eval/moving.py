@@ -5,13 +5,14 @@ process of its own, so that its peak of memory is its own; no embedder is loaded
 """
 
 import hashlib
-import multiprocessing
+import json
+import re
 import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +36,17 @@ _MANIFEST = Manifest(
 
 def moving(chunks: int, folder: Path) -> dict[str, Any]:
     """Seconds and peak MiB of making, exporting, importing and copying a library of so many chunks in `folder`."""
-    home, archive, imported, copied = (folder / name for name in ("home", "library.zip", "imported", "copied"))
-    steps: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {
-        "make": (_make, (home, chunks)),
-        "open and count": (_count, (home,)),
-        "export": (_export, (home, archive)),
-        "import": (_import, (archive, imported)),
-        "copy": (_copy, (imported, copied)),
-        "copy again": (_copy, (imported, copied)),
+    home, archive, imported, copied = (str(folder / name) for name in ("home", "library.zip", "imported", "copied"))
+    steps = {
+        "make": ("make", home, str(chunks)),
+        "open and count": ("count", home),
+        "export": ("export", home, archive),
+        "import": ("import", archive, imported),
+        "copy": ("copy", imported, copied),
+        "copy again": ("copy", imported, copied),
     }
-    measured = {name: _measured(target, *args) for name, (target, args) in steps.items()}
-    return {"chunks": chunks, "archive_mib": archive.stat().st_size / 2**20, "steps": measured}
+    measured = {name: _in_process(*arguments) for name, arguments in steps.items()}
+    return {"chunks": chunks, "archive_mib": Path(archive).stat().st_size / 2**20, "steps": measured}
 
 
 def print_moving(result: dict[str, Any], out: Console) -> None:
@@ -57,28 +58,28 @@ def print_moving(result: dict[str, Any], out: Console) -> None:
     out.print(f"{result['chunks']} chunks, an archive of {result['archive_mib']:.0f} MiB")
 
 
-def _measured(target: Callable[..., None], *args: Any) -> dict[str, float]:
-    """`target` in a fresh process: its seconds, start left out, and its peak of memory."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_measure, args=(theirs, target, *args))
-    child.start()
-    theirs.close()
-    try:
-        seconds, mib = ours.recv()
-    finally:
-        child.join()
-    return {"seconds": seconds, "mib": mib}
+def _in_process(*arguments: str) -> dict[str, float]:
+    """A step in a fresh process, which has loaded nothing that the benchmarks load: its seconds and peak of memory."""
+    command = [sys.executable, "-m", "eval.moving", *arguments]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout))
 
 
-def _measure(connection: Connection, target: Callable[..., None], *args: Any) -> None:
+def _measure(step: str, *arguments: str) -> dict[str, float]:
     import lancedb  # noqa: F401  its import is not part of the figures
 
     started = time.perf_counter()
-    target(*args)
-    seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    connection.send((seconds, peak))
+    _STEPS[step](*arguments)
+    return {"seconds": time.perf_counter() - started, "mib": _peak_mib()}
+
+
+def _peak_mib() -> float:
+    """The most memory that this process has held. Linux would count what its parent held as well, asked otherwise."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**10  # type: ignore[index]
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts in bytes
 
 
 def _make(home: Path, chunks: int) -> None:
@@ -87,8 +88,9 @@ def _make(home: Path, chunks: int) -> None:
     home.mkdir()
     catalogue, store = Catalogue(home / "catalogue.sqlite"), open_folder(home / "index", _MANIFEST)
     write_manifest(home / "index" / "manifest.json", _MANIFEST)
-    for start in range(0, chunks // _PER_DOCUMENT, 20):
-        made = [_document(rng, centres, start + i) for i in range(20)]
+    numbers = range(chunks // _PER_DOCUMENT)
+    for start in range(0, len(numbers), 20):
+        made = [_document(rng, centres, number) for number in numbers[start : start + 20]]
         catalogue.begin([(document, _PER_DOCUMENT) for document, _ in made])
         store.replace_documents({document.id: embedded for document, embedded in made})
         catalogue.finish()
@@ -136,3 +138,15 @@ def _import(archive: Path, home: Path) -> None:
 def _copy(home: Path, folder: Path) -> None:
     source, target = open_folder(home / "index", _MANIFEST), open_folder(folder, _MANIFEST)
     copy_index(source, target, list(index_spaces(_MANIFEST)))
+
+
+_STEPS: dict[str, Callable[..., None]] = {
+    "make": lambda home, chunks: _make(Path(home), int(chunks)),
+    "count": lambda home: _count(Path(home)),
+    "export": lambda home, archive: _export(Path(home), Path(archive)),
+    "import": lambda archive, home: _import(Path(archive), Path(home)),
+    "copy": lambda home, folder: _copy(Path(home), Path(folder)),
+}
+
+if __name__ == "__main__":
+    print(json.dumps(_measure(*sys.argv[1:])))  # noqa: T201

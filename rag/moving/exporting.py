@@ -155,11 +155,11 @@ def _check(shard: Shard) -> None:
 
 
 def _write_conversations(archive: ArchiveWriter, conversations: Conversations) -> dict[str, int]:
-    found = [conversations.get(each.id) for each in reversed(conversations.list())]
-    for start in range(0, len(found), _CONVERSATIONS):
-        part = found[start : start + _CONVERSATIONS]
+    names = [each.id for each in reversed(conversations.list())]
+    for start in range(0, len(names), _CONVERSATIONS):
+        part = map(conversations.get, names[start : start + _CONVERSATIONS])
         archive.add(f"conversations/{start:06d}.jsonl", lines(map(CONVERSATION.dump_json, part)))
-    return {"conversations": len(found)}
+    return {"conversations": len(names)}
 
 
 def _write_asked(archive: ArchiveWriter, home: Path) -> dict[str, int]:
