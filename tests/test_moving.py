@@ -214,6 +214,20 @@ def test_originals_go_along_if_asked_for_and_notes_find_their_pictures(
     library.close()
 
 
+def test_a_home_behind_a_link_moves_with_its_files(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(home)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "new link").symlink_to(tmp_path / "elsewhere")
+    assert export(tmp_path / "link", tmp_path / "library.zip").originals == 1
+    shutil.rmtree(home)
+    import_library(tmp_path / "library.zip", tmp_path / "new link", open_folder)
+    library = opened(tmp_path / "new link")
+    found = library.search("kept words of a dropped file").hits[0].chunk
+    assert found.path == str(tmp_path / "elsewhere" / "files" / "dropped.md")
+    assert library.original(found.document_id)
+    library.close()
+
+
 def test_originals_that_still_lie_where_they_lay_stay_there(home: Path, folder: Path, tmp_path: Path) -> None:
     export(home, tmp_path / "library.zip", originals=True)
     import_library(tmp_path / "library.zip", tmp_path / "new", open_folder)
@@ -433,6 +447,16 @@ def test_counts_that_are_not_those_of_the_manifest_are_refused(small: Path, tmp_
 
         remade(small, tmp_path / f"{name}.zip", manifest=miscounted)
         refused(tmp_path / f"{name}.zip", tmp_path / "new", match=name)
+
+
+def test_a_manifest_that_counts_something_else_is_refused(small: Path, tmp_path: Path) -> None:
+    def counting(values: dict[str, object]) -> None:
+        counts = values["counts"]
+        assert isinstance(counts, dict)
+        counts["wishes"] = 3
+
+    remade(small, tmp_path / "hostile.zip", manifest=counting)
+    refused(tmp_path / "hostile.zip", tmp_path / "new", match="does not count")
 
 
 @pytest.mark.parametrize("change", [{"dim": 10**9}, {"dim": -1}, {"dim": 3}, {"space": "a b"}, {"space": "../x"}])

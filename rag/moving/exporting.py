@@ -73,7 +73,7 @@ def export_library(
         LibraryBusy: another process is writing to the library.
         StoreError: the library cannot be read.
     """
-    started = time.monotonic()
+    started, home = time.monotonic(), home.resolve()  # as files are named when they are indexed
     manifest = read_manifest(home / "index" / "manifest.json")
     catalogue, conversations = Catalogue(home / "catalogue.sqlite"), Conversations(home / "conversations.sqlite")
     databases = Databases(home, catalogue, lambda: _opened(open_index, manifest))

@@ -31,6 +31,7 @@ from rag.store.manifest import Manifest, as_manifest, index_spaces, is_same_spac
 from rag.store.recover import verify
 
 _SPACE, _LARGEST_DIM = re.compile(r"[a-z][a-z0-9_]{0,31}"), 65_536
+_OTHER_COUNTS = ("conversations", "pictures", "originals")
 _MEMBER = re.compile(
     r"(documents|chunks|conversations)/\d{6}\.jsonl|vectors/[a-z0-9_-]+/\d{6}\.npy|originals/\d{8}"
     r"|asked/[0-9a-f]{64}-\d{1,5}\.webp|failures\.jsonl|originals\.jsonl"
@@ -66,7 +67,10 @@ def import_library(
             if not _MEMBER.fullmatch(name):
                 raise archive.error(f"{name!r} is not a member of a library")
         manifest = _manifest(archive, expected)
+        if archive.contents.counts.keys() != {*no_counts(manifest), *_OTHER_COUNTS}:
+            raise archive.error("its manifest does not count what a library has")
         home.mkdir(parents=True, exist_ok=True)
+        home = home.resolve()  # as files are named when they are indexed
         _check_room(archive, home)
         with write_lock(home), staged(home) as folder:
             problems = _Import(archive, home, folder, manifest, on_progress).run(open_index)
