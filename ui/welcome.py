@@ -22,7 +22,7 @@ _PLURALS: dict[Kind, tuple[str, str]] = {
     "web": ("web page", "web pages"),
     "pdf": ("PDF", "PDFs"),
     "mail": ("mail", "mails"),
-    "image": ("picture", "pictures"),
+    "image": ("picture file", "picture files"),
 }
 
 
