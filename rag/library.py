@@ -20,7 +20,7 @@ from rag.ingest.analyse import analyse_query
 from rag.ingest.attachments import read_original
 from rag.ingest.ocr import Ocr
 from rag.looking import PICTURES, Looked, Looker
-from rag.pictures import PREVIEW_SIDE, VIEW_SIDE, decode
+from rag.pictures import PREVIEW_SIDE, VIEW_SIDE, decode, digest
 from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder, Store
 from rag.records import (
     AddReport,
@@ -314,7 +314,15 @@ class Library:
             return Query(text, like=like)
         image = decode(picture, path=ASKED, max_megapixels=self.settings.max_megapixels)
         read = self._ocr.read(image).text if self.settings.ocr else ""
-        return Query(text, picture, read, like, self._described(picture))
+        return Query(text, picture, read, like, self._described(picture), self._same(picture))
+
+    def _same(self, picture: bytes) -> tuple[str, ...]:
+        """The chunks that are this very picture, wherever it stands."""
+        places = self._catalogue.showing(digest(picture))
+        chunks = self._databases.store.chunks([document for document, _ in places]) if places else []
+        return tuple(
+            each.id for each in chunks if each.modality == "image" and (each.document_id, each.picture) in places
+        )
 
     def _described(self, picture: bytes) -> str:
         """What the language model sees in a picture; "" where it sees nothing, for the search can go on without."""

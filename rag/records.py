@@ -249,8 +249,8 @@ class Query:
     """What is looked for: words, a picture, or both.
 
     `picture` is encoded as any file is, `picture_text` are the words that were read in it and `described` is what a
-    language model saw in it. `like` is the id of a chunk that is a picture, or of a document, whose first picture is
-    meant: it asks for more like that one.
+    language model saw in it; `same` are the ids of chunks that are this very picture, byte for byte. `like` is the id
+    of a chunk that is a picture, or of a document, whose first picture is meant: it asks for more like that one.
     """
 
     text: str = ""
@@ -258,6 +258,7 @@ class Query:
     picture_text: str = ""
     like: str = ""
     described: str = ""
+    same: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

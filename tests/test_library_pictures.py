@@ -18,6 +18,7 @@ from eval.shapes import Group, Scene, draw
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import DocumentNotFound, InvalidQuery, ModelCorrupt, UnreadableFile
+from rag.filters import In
 from rag.library import Library
 from rag.pictures import digest
 from rag.records import Answer, Done, Progress, Turn
@@ -218,7 +219,7 @@ def test_an_image_embedder_that_goes_and_another_that_comes(shelf: Shelf) -> Non
     other = ColourEmbedder("other")
     library = shelf.open(other)
     assert library.status().unseen == 2
-    assert library.search(picture=picture("red")).hits == ()
+    assert library.search(picture=picture("red", size=50)).hits == ()
     assert library.look() == 2
     assert Path(library.search(picture=picture("red")).hits[0].chunk.path).name == "red.png"
     chunks = library._databases.store.chunks([info.id for info in library.documents()])
@@ -434,6 +435,20 @@ def test_a_page_of_a_pdf_is_drawn_once(library: Library, shelf: Shelf) -> None:
     assert opened(library.page_view(name, 2)).size == page.size
     with pytest.raises(UnreadableFile):
         library.page_view(name, 1)
+
+
+def test_the_very_picture_is_found_without_an_image_embedder(shelf: Shelf) -> None:
+    asked = shelf.paint("tower.png", "red").read_bytes()
+    shelf.paint("sea.png", "blue")
+    shelf.write("trip.md", "We climbed the tower. ![](tower.png)")
+    library = shelf.open(None)
+    library.add([shelf.folder])
+    [hit] = library.search(picture=asked).hits
+    assert {Path(chunk.path).name for chunk in (hit.chunk, *hit.also)} == {"tower.png", "trip.md"}
+    assert (hit.score, hit.found_by[0].retriever, hit.found_by[0].score) == (1.0, "likeness", 1.0)
+    [hit] = library.search(picture=asked, where=In("kind", ("image",))).hits
+    assert Path(hit.chunk.path).name == "tower.png"
+    assert library.search(picture=picture("green")).hits == ()
 
 
 def test_what_a_model_sees_in_a_picture_finds_passages(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import InvalidQuery, ModelError
-from rag.filters import Filter
+from rag.filters import Filter, In, both
 from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder, Store
 from rag.records import Chunk, Hit, Match, Query, SearchResult
 from rag.retrieve.chance import Background
@@ -64,6 +64,7 @@ class _Asked:
     read: str
     picture: bytes | None
     origin: Chunk | None
+    same: tuple[str, ...]
 
     @property
     def shown(self) -> bool:
@@ -125,7 +126,7 @@ class Searcher:
         if k <= 0 or not (asked.typed or asked.read or asked.shown):
             return SearchResult(query.text, (), {}), (Ranked(TEXT, ()), Ranked(BM25, ()))
         course = _Course(max(POOL, _POOL_PER_HIT * k), where)
-        lists = (*self._by_words(asked, course), *self._by_looks(asked, course))
+        lists = (*self._by_words(asked, course), *(self._by_looks(asked, course) or self._by_bytes(asked, course)))
         with _timed(course.ms, "fuse"):
             best = fuse(legs_of(lists, self._store, gated=bool(asked.typed) and _passages_compete(lists)))
             hits = _hits(best, lists, asked.origin, k)
@@ -136,7 +137,7 @@ class Searcher:
             raise InvalidQuery("the question is empty; type some words to look for")
         origin = self._origin(query.like) if query.like else None
         read = f"{query.picture_text} {query.described}".strip() or (_said(origin) if origin else "")
-        return _Asked(_told(query.text), _told(read), query.picture, origin)
+        return _Asked(_told(query.text), _told(read), query.picture, origin, query.same)
 
     def _origin(self, like: str) -> Chunk:
         """The chunk of that id, or the first picture of the document of that id, or its beginning."""
@@ -190,6 +191,17 @@ class Searcher:
         except ModelError as exc:
             course.notes.append(f"Pictures are not compared by what they look like: {exc}")
         return lists
+
+    def _by_bytes(self, asked: _Asked, course: _Course) -> list[Ranked]:
+        """The very picture that was given, where nothing tells what pictures look like."""
+        if not asked.same:
+            return []
+        found = [
+            Match(chunk, 1.0)
+            for chunk in self._store.get(asked.same)
+            if self._store.count(both(course.where, In("id", (chunk.id,))))
+        ]
+        return [Ranked(LIKENESS, tuple(found))] if found else []
 
     def _alike(self, looks: Looks, asked: _Asked, sample: NDArray[np.float32], course: _Course) -> list[Ranked]:
         if asked.picture is not None:

@@ -314,6 +314,12 @@ class Catalogue:
         with self._database.reading() as db:
             return {digest for (digest,) in db.execute(query, [listed(documents)])}
 
+    def showing(self, digest: str) -> list[tuple[str, int]]:
+        """Where the picture of that digest stands: ids of documents, and its number in each."""
+        query = "SELECT id, number FROM pictures WHERE state = 'current' AND digest = ? ORDER BY id, number"
+        with self._database.reading() as db:
+            return [(row["id"], row["number"]) for row in db.execute(query, [digest])]
+
     def unused(self, digests: Iterable[str]) -> set[str]:
         """Those of `digests` that no document has, nor one that is pending."""
         query = "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT digest FROM pictures)"
