@@ -70,7 +70,7 @@ def import_archive(
     for problem in report.problems:
         err.print(f"[yellow]note[/yellow]  {escape(problem)}")
     if settings.store != "lance" and report.documents:
-        _copy(settings, "lance", settings.store, prune=False)
+        _copy_imported(settings)
     _print_moved("Imported", report, as_json)
 
 
@@ -93,6 +93,17 @@ def copy(
     )
     if to != settings.store:
         out.print(f"To use the copy set RAG_STORE={escape(to)}")
+
+
+def _copy_imported(settings: Settings) -> None:
+    """Bring the index of a library that was just imported to the server that the settings name."""
+    try:
+        _copy(settings, "lance", settings.store, prune=False)
+    except StoreError as exc:
+        raise StoreError(
+            f"the library is imported, but its index is not in {settings.store!r} yet: {exc}. "
+            f"When that is mended, run: rag store copy --from lance --to {settings.store}"
+        ) from exc
 
 
 def _copy(settings: Settings, source: str, to: str, prune: bool) -> CopyReport:

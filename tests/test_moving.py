@@ -37,7 +37,7 @@ from rag.store.memory_store import MemoryStore
 from tests.colours import ColourEmbedder, paint, picture
 from tests.store.made import SPACES, axis, embedded, random_documents
 from tests.store.processes import parse_here, process
-from tests.store.weaviate_server import drop, server_url
+from tests.store.weaviate_server import drop, free_ports, server_url
 
 ODD = "notes ünï 日本 's%_ 😀"
 
@@ -559,6 +559,7 @@ def import_slowly(connection: Connection, archive: Path, home: Path) -> None:
     import_library(archive, home, open_folder, on_progress=tell)
 
 
+@pytest.mark.slow
 def test_an_import_that_is_killed_leaves_nothing_and_can_be_tried_again(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -718,6 +719,7 @@ def copy_slowly(connection: Connection, folder: Path) -> None:
     copy_index(filled(), LanceStore(folder, SPACES), list(SPACES), on_progress=tell)
 
 
+@pytest.mark.slow
 def test_a_copy_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     source, written = filled(), 0
     for steps in (1, 3):
@@ -780,3 +782,14 @@ def test_the_command_line_exports_and_imports(home: Path, tmp_path: Path) -> Non
 def test_the_command_line_refuses_to_copy_a_store_onto_itself(home: Path, tmp_path: Path) -> None:
     assert "already" in ran("store", "copy", "--to", "lance", home=home, code=1)
     assert "no index yet" in ran("store", "copy", "--from", "lance", "--to", "x", home=tmp_path / "new", code=1)
+
+
+def test_an_import_for_a_server_that_is_gone_is_kept_and_says_how_to_go_on(small: Path, tmp_path: Path) -> None:
+    gone = f"weaviate://127.0.0.1:{free_ports(1)[0]}?grpc={free_ports(1)[0]}"
+    said = ran("import", str(small), home=tmp_path / "new", code=1, RAG_STORE=gone)
+    assert "the library is imported" in said
+    assert f"rag store copy --from lance --to {gone}" in said
+    library = opened(tmp_path / "new")
+    assert library.status().documents == 2
+    assert library.verify().problems == ()
+    library.close()
