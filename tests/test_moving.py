@@ -317,6 +317,16 @@ def test_another_writer_is_waited_for_by_name(home: Path, tmp_path: Path) -> Non
     assert not (tmp_path / "library.zip").exists()
 
 
+def test_an_empty_library_that_another_program_has_open_is_not_replaced(home: Path, tmp_path: Path) -> None:
+    export(home, tmp_path / "library.zip")
+    library = opened(tmp_path / "new")
+    with pytest.raises(LibraryBusy, match="open; end it and import again"):
+        import_library(tmp_path / "library.zip", tmp_path / "new", open_folder)
+    library.close()
+    import_library(tmp_path / "library.zip", tmp_path / "new", open_folder)
+    assert everything(tmp_path / "new")["chunks"]
+
+
 def remade(
     path: Path,
     to: Path,

@@ -5,11 +5,12 @@ and that is the commit: from then on, however often it is cut off, its parts are
 """
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rag.errors import ArchiveError
+from rag.errors import ArchiveError, LibraryBusy
 from rag.moving.originals import kept_files
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
@@ -26,6 +27,7 @@ def staged(home: Path) -> Iterator[Path]:
 
     Raises:
         ArchiveError: there is a library in `home` that is not empty.
+        LibraryBusy: another program has it open.
     """
     finish_import(home)
     refuse_unless_empty(home)
@@ -64,13 +66,19 @@ def finish_cut_off_import(home: Path) -> None:
 
 
 def refuse_unless_empty(home: Path) -> None:
-    """ArchiveError when there is anything in the library in `home` that an import would take the place of."""
+    """Make sure that an import takes the place of nothing in `home`.
+
+    Raises:
+        ArchiveError: there are documents, conversations or kept files.
+        LibraryBusy: another program has the library open, and would go on with the databases of before.
+    """
     held = [f"{len(kept_files(home))} files"] if kept_files(home) else []
     if (path := home / "catalogue.sqlite").exists():
         catalogue = Catalogue(path)
         documents = sum(catalogue.kinds().values()) + len(catalogue.pending())
         catalogue.close()
         held += [f"{documents} documents"] if documents else []
+        _refuse_if_open(path)
     if (path := home / "conversations.sqlite").exists():
         conversations = Conversations(path)
         count = len(conversations.list())
@@ -81,6 +89,19 @@ def refuse_unless_empty(home: Path) -> None:
             f"the library in {str(home)!r} is not empty: it has {' and '.join(held)}; "
             "set RAG_HOME to a new folder and import there, or move what is in this one away"
         )
+
+
+def _refuse_if_open(path: Path) -> None:
+    """SQLite itself tells: a database with a write-ahead log goes back to having none only for its one user."""
+    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    try:
+        mode = connection.execute("PRAGMA journal_mode = DELETE").fetchone()[0]
+    except sqlite3.OperationalError:
+        mode = "wal"
+    finally:
+        connection.close()
+    if mode != "delete":
+        raise LibraryBusy(f"another program has the library in {str(path.parent)!r} open; end it and import again")
 
 
 def _remove(path: Path) -> None:
