@@ -156,7 +156,7 @@ def check_gone(client: weaviate.WeaviateClient) -> None:
         client.collections.use(NAME).query.fetch_objects()
     with pytest.raises(WeaviateDeleteManyError, match="could not find class"):
         client.collections.use(NAME).data.delete_many(Filter.by_property("number").equal(4))
-    with pytest.raises(WeaviateInsertManyAllFailedError, match="not present in schema|does not have configuration"):
+    with pytest.raises(WeaviateInsertManyAllFailedError, match=r"not present in schema|does not have configuration"):
         client.collections.use(NAME).data.insert_many(objects(2))
 
 
