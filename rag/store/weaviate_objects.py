@@ -124,7 +124,7 @@ class Objects:
         if objects:
             hidden = self.state.hidden
             self._change(generation=replaced.generation, hidden=(*hidden, replaced.generation))
-            self._insert(objects)
+            self._insert_all(objects, replaced.generation)
             self._change(hidden=hidden, replaced=replaced)
         else:
             self._change(generation=replaced.generation, replaced=replaced)
@@ -155,6 +155,18 @@ class Objects:
     def _own(self) -> Any:
         """The collection itself: an alias may point to another one at any moment."""
         return self._connection.client.collections.use(self.state.collection)
+
+    def _insert_all(self, objects: Sequence[DataObject[Properties, None]], generation: int) -> None:
+        """Insert `objects` and count them: a server that is in trouble blames only some of those that it loses."""
+        for _ in range(_ATTEMPTS):
+            self._insert(objects)
+            arrived = self._connection.call(
+                "count what was written",
+                lambda: self._own().aggregate.over_all(filters=is_of_generations((generation,)), total_count=True),
+            ).total_count
+            if arrived == len(objects):
+                return
+        raise StoreError(f"the Weaviate server kept {arrived} of {len(objects)} chunks; look at its log, and try again")
 
     def _insert(self, objects: Sequence[DataObject[Properties, None]]) -> None:
         for start in range(0, len(objects), _BATCH):

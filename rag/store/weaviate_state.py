@@ -5,7 +5,7 @@ leaves out what the state says is not to be seen. Objects carry the number of th
 generation. A write goes like this, and is undone or finished by the next one if it is cut off anywhere:
 
 1. the state hides the new generation;
-2. the new objects are inserted beside the old ones, which differ in generation and so in UUID;
+2. the new objects are inserted beside the old ones, which differ in generation and so in UUID, and counted;
 3. the state shows the new generation and hides what it replaces: this is the commit, one change of one object;
 4. the old objects are deleted, and the state says that nothing is hidden any more.
 
