@@ -278,7 +278,6 @@ def test_objects_that_go_on_failing_fail_the_write(stub: WeaviateStub, store: We
     check_intact(store, stub, {"kept": ("v1", 3)})
 
 
-@pytest.mark.xfail(strict=True, reason="the store takes the objects that were not blamed for written: 99 of 120 lost")
 def test_a_disk_that_fills_up_and_is_emptied_within_a_batch_loses_nothing(
     stub: WeaviateStub, store: WeaviateStore
 ) -> None:
