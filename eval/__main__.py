@@ -4,8 +4,9 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -39,6 +40,18 @@ from rag.errors import ConfigError, RagError
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 out = Console()
 err = Console(stderr=True)
+
+
+def _print_json(result: Any) -> None:
+    print(json.dumps(result, ensure_ascii=False))  # noqa: T201
+
+
+def _show(result: dict[str, Any], as_json: bool, print_table: Callable[[dict[str, Any], Console], None]) -> None:
+    """A result as one JSON document, or as tables for a person."""
+    if as_json:
+        _print_json(result)
+    else:
+        print_table(result, out)
 
 
 @app.callback()
@@ -85,7 +98,7 @@ def run(
         if not as_json:
             print_result(found, out)
     if as_json:
-        print(json.dumps(results if len(results) > 1 else results[0], ensure_ascii=False))  # noqa: T201
+        _print_json(results if len(results) > 1 else results[0])
 
 
 @app.command()
@@ -120,10 +133,7 @@ def crowd(
     looks = CachedImageEmbedder(build_image_embedder(settings) or Blindfold(), kept)
     with progress_bars(dataset.name, err) as progress:
         result = run_crowd(dataset, vectors, looks, settings, count, store=store, progress=progress)
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
-    else:
-        print_crowd(result, out)
+    _show(result, as_json, print_crowd)
 
 
 @app.command()
@@ -137,10 +147,7 @@ def pictures(
     """How long decoding, OCR and CLIP take per picture, and how much the program adds to them."""
     prepare_environment()
     result = throughput(folder, load_settings(image_embedder=image_embedder, ocr=ocr), copies)
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
-    else:
-        print_throughput(result, out)
+    _show(result, as_json, print_throughput)
 
 
 @app.command()
@@ -152,10 +159,7 @@ def reading(
     """How well the text in pictures is read, where it is known, and how fast."""
     prepare_environment()
     result = run_reading(folder, threads)
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
-    else:
-        print_reading(result, out)
+    _show(result, as_json, print_reading)
 
 
 @app.command()
@@ -174,10 +178,7 @@ def latency(
         result = run_latency(
             store, Made(count, dim, seed), queries, key.get_secret_value() if key else None, progress("index")
         )
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
-    else:
-        print_latency(result, out)
+    _show(result, as_json, print_latency)
 
 
 @app.command()
@@ -208,10 +209,7 @@ def moving(
     """How long a library takes to an archive, from it, and to another store, and how much memory."""
     with tempfile.TemporaryDirectory() as folder:
         result = run_moving(chunks, Path(folder))
-    if as_json:
-        print(json.dumps(result, ensure_ascii=False))  # noqa: T201
-    else:
-        print_moving(result, out)
+    _show(result, as_json, print_moving)
 
 
 if __name__ == "__main__":
