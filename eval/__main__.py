@@ -18,7 +18,6 @@ from eval.crowd import Blindfold, print_crowd
 from eval.crowd import crowd as run_crowd
 from eval.datasets import DatasetError, load
 from eval.fusions import FUSIONS
-from eval.index import StoreName
 from eval.latency import latency as run_latency
 from eval.latency import print_latency
 from eval.moving import moving as run_moving
@@ -30,10 +29,11 @@ from eval.report import print_result, progress_bars
 from eval.run import run as run_dataset
 from eval.shapes import held_out_scenes, write_datasets
 from eval.small_clip import train_small_clip
+from eval.stores import STORES
 from eval.stress import variants, write
 from eval.synthetic import Made
 from rag.build import build_embedder, build_image_embedder
-from rag.config import load_settings
+from rag.config import Settings, load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
 
@@ -54,6 +54,11 @@ def _show(result: dict[str, Any], as_json: bool, print_table: Callable[[dict[str
         print_table(result, out)
 
 
+def _api_key(settings: Settings) -> str | None:
+    key = settings.weaviate_api_key
+    return key.get_secret_value() if key else None
+
+
 @app.callback()
 def main() -> None:
     """Benchmarks of retrieval. No question or document leaves this machine."""
@@ -63,7 +68,7 @@ def main() -> None:
 def run(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="BEIR folders, or one with questions.jsonl.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; a list for several DIRs.")] = False,
-    store: Annotated[StoreName, typer.Option(help="The store to search.")] = "lance",
+    store: Annotated[str, typer.Option(help=STORES)] = "lance",
     k: Annotated[int, typer.Option(min=10, max=1000, help="Documents ranked per question.")] = 100,
     split: Annotated[str, typer.Option(help="The judgements: qrels/<split>.tsv.")] = "test",
     embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
@@ -89,6 +94,7 @@ def run(
                 vectors,
                 settings,
                 store=store,
+                api_key=_api_key(settings),
                 depth=k,
                 fusions=others,
                 progress=progress,
@@ -122,7 +128,7 @@ def crowd(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A BEIR folder of texts.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     count: Annotated[int, typer.Option("--pictures", min=1, help="Unrelated pictures put beside the texts.")] = 1000,
-    store: Annotated[StoreName, typer.Option(help="The store to search.")] = "memory",
+    store: Annotated[str, typer.Option(help=STORES)] = "memory",
     image_embedder: Annotated[str | None, typer.Option(help="As RAG_IMAGE_EMBEDDER; none sees at random.")] = None,
 ) -> None:
     """What a thousand unrelated pictures change in the answers to questions about texts."""
@@ -164,7 +170,7 @@ def reading(
 
 @app.command()
 def latency(
-    store: Annotated[str, typer.Option(help="lance, memory, or the address of a server, as RAG_STORE.")] = "lance",
+    store: Annotated[str, typer.Option(help=STORES)] = "lance",
     count: Annotated[int, typer.Option("--n", min=100, help="Chunks to make up.")] = 100_000,
     dim: Annotated[int, typer.Option(min=2, help="Numbers in a vector.")] = 384,
     queries: Annotated[int, typer.Option(min=1, help="Questions of each kind.")] = 200,
@@ -173,11 +179,8 @@ def latency(
 ) -> None:
     """How fast a store answers and how much it misses, by made-up vectors that have neighbours as real ones have."""
     prepare_environment()
-    key = load_settings().weaviate_api_key
     with progress_bars(store, err) as progress:
-        result = run_latency(
-            store, Made(count, dim, seed), queries, key.get_secret_value() if key else None, progress("index")
-        )
+        result = run_latency(store, Made(count, dim, seed), queries, _api_key(load_settings()), progress("index"))
     _show(result, as_json, print_latency)
 
 

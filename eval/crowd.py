@@ -21,9 +21,10 @@ from eval import metrics
 from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import Dataset, Entry
 from eval.fusions import fused
-from eval.index import Index, StoreName, build_index
+from eval.index import Index, build_index
 from eval.run import Progresses
 from eval.shapes import Scene, draw, held_out_scenes, training_scenes
+from eval.stores import spaces_of, temporary_store
 from rag.config import Settings
 from rag.protocols import IMAGE_SPACE
 from rag.records import ModelState
@@ -74,7 +75,7 @@ def crowd(
     settings: Settings,
     pictures: int,
     *,
-    store: StoreName = "memory",
+    store: str = "memory",
     progress: Progresses = lambda stage: lambda done, total: None,
 ) -> dict[str, Any]:
     """Ask `dataset` alone, beside `pictures` pictures without a word, and beside the same pictures with captions.
@@ -97,14 +98,12 @@ def crowd(
             beside = replace(dataset, entries=(*dataset.entries, *entries))
             place = Path(folder) / name
             place.mkdir()
-            index = build_index(beside, embedder, unread, store, place, progress("index"), image_embedder)
-            try:
+            with temporary_store(store, spaces_of(embedder, image_embedder)) as (opened, _):
+                index = build_index(beside, embedder, unread, opened, place, progress("index"), image_embedder)
                 scores, shown = _texts(dataset, index)
                 alone = alone or scores["gate"]
                 asked = scenes[-ASKED_FOR:] if name == "without words" else []
                 found = _pictures(asked, files[-ASKED_FOR:], index) if asked else {}
-            finally:
-                index.store.close()
             rows += [
                 {"pictures": name, "fusion": fusion}
                 | _row(scores[fusion], alone, shown[fusion])

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import Dataset, DatasetError, Entry
@@ -28,7 +28,6 @@ from rag.retrieve.search import Searcher
 from rag.store.catalogue import Catalogue
 from rag.text import one_line
 
-StoreName = Literal["lance", "memory"]
 OnProgress = Callable[[int, int], None]  # done, total
 
 _WRITE_DOCUMENTS = 1000  # in one commit
@@ -59,31 +58,30 @@ def build_index(
     dataset: Dataset,
     embedder: CachedEmbedder,
     settings: Settings,
-    store: StoreName,
+    store: Store,
     folder: Path,
     show: OnProgress,
     image_embedder: CachedImageEmbedder | None = None,
 ) -> Index:
-    """Index `dataset` with a store in `folder`, which is empty.
+    """Index `dataset` in `store`, with what else is written in `folder`; both are empty.
 
     Entries become plain text documents, or pictures, without a file name. Files go through the same `Indexer` and
     `Looker` as `rag add`.
     """
     models = _Models(embedder, image_embedder)
-    opened = _open_store(store, models, folder)
     for model in models:
         if model is not None:
             model.load()
     started = time.monotonic()
     if dataset.folder is None:
-        filling = _Entries(dataset, models, opened, settings)
+        filling = _Entries(dataset, models, store, settings)
         filling.run(show)
         names, languages, chunks = filling.names, filling.languages, filling.chunks
     else:
-        names, languages, chunks = _index_files(dataset.folder, models, opened, settings, folder, show)
-    opened.maintain()
+        names, languages, chunks = _index_files(dataset.folder, models, store, settings, folder, show)
+    store.maintain()
     most_first = tuple(language for language, _ in languages.most_common())
-    return Index(opened, *models, names, most_first, chunks, time.monotonic() - started)
+    return Index(store, *models, names, most_first, chunks, time.monotonic() - started)
 
 
 def texts_have_looks(dataset: Dataset) -> bool:
@@ -208,14 +206,3 @@ def _index_files(
         return names, Counter(catalogue.languages()), report.chunks
     finally:
         catalogue.close()
-
-
-def _open_store(name: StoreName, models: _Models, folder: Path) -> Store:
-    spaces = {model.space: model.dim for model in models if model is not None}
-    if name == "memory":
-        from rag.store.memory_store import MemoryStore
-
-        return MemoryStore(spaces)
-    from rag.store.lance_store import LanceStore
-
-    return LanceStore(folder / "index", spaces)

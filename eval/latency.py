@@ -6,12 +6,9 @@ since vectors are made and not embedded. Recall is measured against looking at e
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
-from uuid import uuid4
 
 import numpy as np
 import psutil
@@ -20,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eval.index import OnProgress
+from eval.stores import temporary_store
 from eval.synthetic import CHUNKS, Made, Part, exact
 from rag.protocols import TEXT_SPACE, Store
 from rag.records import Chunk, EmbeddedChunk, Match, ModelState, Vector, chunk_id
@@ -39,7 +37,7 @@ def latency(
     """
     asked = made.questions(queries + _WARM_UP)
     truth = exact(made, asked.vectors[_WARM_UP:], K)
-    with _opened(store, made.dim, api_key) as (opened, folder):
+    with temporary_store(store, {TEXT_SPACE: made.dim}, api_key) as (opened, folder):
         started = time.perf_counter()
         _fill(opened, made, on_progress)
         written = time.perf_counter() - started
@@ -162,43 +160,6 @@ def _timed(search: Callable[[int], object], count: int) -> list[float]:
         search(number)
         times.append((time.perf_counter() - started) * 1000)
     return times
-
-
-@contextmanager
-def _opened(name: str, dim: int, api_key: str | None) -> Iterator[tuple[Store, Path | None]]:
-    """An empty store and the folder that it is in, where it is in one; both are gone afterwards."""
-    spaces = {TEXT_SPACE: dim}
-    if name == "memory":
-        from rag.store.memory_store import MemoryStore
-
-        yield MemoryStore(spaces), None
-    elif name == "lance":
-        from rag.store.lance_store import LanceStore
-
-        with TemporaryDirectory(prefix="commonplace-latency-") as folder:
-            store = LanceStore(Path(folder), spaces)
-            yield store, Path(folder)
-            store.close()
-    else:
-        with _on_a_server(name, spaces, api_key) as served:
-            yield served, None
-
-
-@contextmanager
-def _on_a_server(url: str, spaces: Mapping[str, int], api_key: str | None) -> Iterator[Store]:
-    from rag.store.weaviate_connection import Address, Connection
-    from rag.store.weaviate_store import WeaviateStore
-
-    store = WeaviateStore(url, spaces, name=f"Latency_{uuid4().hex}", api_key=api_key)
-    versions = store.versions_of_index
-    try:
-        yield store
-    finally:
-        store.close()
-        connection = Connection(Address.parse(url), api_key)
-        connection.client.alias.delete(alias_name=versions.name)
-        connection.client.collections.delete([versions.collection("v1")])
-        connection.close()
 
 
 def _server(store: str) -> psutil.Process | None:

@@ -12,7 +12,8 @@ from eval import metrics
 from eval.ask import HYBRID, ask
 from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.datasets import Dataset
-from eval.index import OnProgress, StoreName, build_index, texts_have_looks
+from eval.index import OnProgress, build_index, texts_have_looks
+from eval.stores import spaces_of, temporary_store
 from rag.config import Settings
 from rag.retrieve import fuse
 from rag.retrieve.search import beginning
@@ -28,7 +29,8 @@ def run(
     embedder: CachedEmbedder,
     settings: Settings,
     *,
-    store: StoreName = "lance",
+    store: str = "lance",
+    api_key: str | None = None,
     depth: int = metrics.DEPTH,
     fusions: Sequence[str] = (),
     progress: Progresses = lambda stage: lambda done, total: None,
@@ -44,8 +46,12 @@ def run(
     """
     started = time.monotonic()
     dataset = dataset if image_embedder is not None else dataset.without_looks()
-    with TemporaryDirectory(prefix="commonplace-eval-") as folder:
-        index = build_index(dataset, embedder, settings, store, Path(folder), progress("index"), image_embedder)
+    spaces = spaces_of(embedder, image_embedder)
+    with (
+        TemporaryDirectory(prefix="commonplace-eval-") as folder,
+        temporary_store(store, spaces, api_key) as (opened, _),
+    ):
+        index = build_index(dataset, embedder, settings, opened, Path(folder), progress("index"), image_embedder)
         known = embedder.hits
         try:
             if embedder.remembers:  # then nobody measures how long one question takes, and batches are quicker
@@ -53,7 +59,6 @@ def run(
                 embedder.embed([text for text in texts if text], "query")
             rankings = ask(dataset, index, depth, fusions, progress("ask"), ocr=settings.ocr)
         finally:
-            index.store.close()
             embedder.save()
             if image_embedder is not None:
                 image_embedder.save()
@@ -105,7 +110,7 @@ def by_direction(dataset: Dataset, scores: Mapping[str, Scores]) -> dict[str, An
 
 
 def _settings(
-    embedder: CachedEmbedder, looking: CachedImageEmbedder | None, settings: Settings, store: StoreName, depth: int
+    embedder: CachedEmbedder, looking: CachedImageEmbedder | None, settings: Settings, store: str, depth: int
 ) -> dict[str, Any]:
     return {
         **_model("embedder", embedder),
