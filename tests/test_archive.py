@@ -114,7 +114,7 @@ def _data_span(whole: bytes, entry: zipfile.ZipInfo) -> tuple[int, int]:
 
 def test_no_flipped_byte_anywhere_gives_other_data(path: Path) -> None:
     whole = path.read_bytes()
-    for at in range(0, len(whole), 7):
+    for at in range(len(whole)):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         try:
             assert all_of(path) == DATA  # a date or a comment of the zip itself

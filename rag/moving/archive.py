@@ -196,7 +196,7 @@ class Archive:
             raise self.error(f"it has no {MANIFEST}, or none of a sensible size")
         try:
             values = json.loads(self._file.read(MANIFEST))
-        except (*_BROKEN, RecursionError) as exc:
+        except (*_BROKEN, OSError, RecursionError) as exc:
             raise self.error(f"{MANIFEST!r} is damaged ({exc})") from exc
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise self.error("it is not an archive of Commonplace")
