@@ -47,6 +47,7 @@ def answer_json(answer: Answer) -> dict[str, object]:
         "answer": answer.text,
         "citations": [citation_json(citation) for citation in answer.citations],
         "passages": [passage_json(passage) for passage in answer.passages],
+        "sentences": [dataclasses.asdict(sentence) for sentence in answer.sentences],
         "abstained": answer.abstained,
         "finish": answer.finish,
         "picture": answer.picture,

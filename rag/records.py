@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Modality = Literal["text", "image"]
 Kind = Literal["note", "text", "web", "pdf", "mail", "image"]
 Finish = Literal["stop", "length", "stopped", "no_model", "failed"]
+Support = Literal["supported", "partly", "unsupported"]
 Role = Literal["system", "user", "assistant"]
 
 _CHUNK_NAMESPACE = uuid.UUID("6f2f9f52-7e5b-5b0a-9d6a-6c1d6f6e9c11")
@@ -366,8 +367,25 @@ class Citation:
 
 
 @dataclass(frozen=True, slots=True)
+class GroundedSentence:
+    """A sentence of an answer, `Answer.text[start:end]` without white space at its ends, held against the sources.
+
+    `reasons` say in plain words what the sources do not bear out; a supported sentence has none.
+    """
+
+    start: int
+    end: int
+    support: Support
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer. `removed_markers` counts citations to sources that do not exist, taken out of `text`."""
+    """A finished answer. `removed_markers` counts citations to sources that do not exist, taken out of `text`.
+
+    `sentences` are those that were judged, in their order. What claims nothing (a question, a notice of ours) and what
+    is said of a picture's looks is not among them.
+    """
 
     question: str
     text: str
@@ -380,6 +398,7 @@ class Answer:
     tokens: int = 0
     picture: str = ""  # digest of the picture that was asked with
     ms: Mapping[str, float] = field(default_factory=dict)
+    sentences: tuple[GroundedSentence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,15 @@
 """Kept conversations: every record of an answer comes back exactly, and words find the conversation."""
 
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from rag.errors import StoreError
-from rag.records import Answer, Citation, Evidence, FoundBy, Hit, Passage, Turn
+from rag.records import Answer, Citation, Evidence, FoundBy, GroundedSentence, Hit, Passage, Turn
 from rag.store.conversations import Conversations
 from tests.store.made import embedded
 
@@ -34,9 +36,9 @@ def full_turn() -> Turn:
         Citation(1, chunk.id, "doc", ODD, 3, 0, 5, ODD, None),
         Citation(2, "c", "d", "p", None, 0, 5, "", True),
     )
-    return Turn(
-        ODD, Answer(ODD, ODD, citations, passages, "length", None, 2, True, 77, ODD, {"search": 1e-300, "answer": 2.5})
-    )
+    ms = {"search": 1e-300, "answer": 2.5}
+    sentences = (GroundedSentence(0, 5, "supported"), GroundedSentence(6, 9, "partly", (ODD, "the year is not there")))
+    return Turn(ODD, Answer(ODD, ODD, citations, passages, "length", None, 2, True, 77, ODD, ms, sentences=sentences))
 
 
 def test_a_conversation_comes_back_exactly(conversations: Conversations, tmp_path: Path) -> None:
@@ -50,6 +52,16 @@ def test_a_conversation_comes_back_exactly(conversations: Conversations, tmp_pat
     assert type(found.turns[0].answer.passages[0].hit.chunk) is type(embedded().chunk)
     assert (found.id, found.title, found.created) == (kept.id, kept.title, kept.created)
     assert found.updated > kept.updated
+
+
+def test_a_turn_kept_before_sentences_were_judged_still_loads(conversations: Conversations, tmp_path: Path) -> None:
+    kept = conversations.create("old")
+    conversations.append(kept.id, turn("a question"))
+    conversations.close()
+    with closing(sqlite3.connect(tmp_path / "conversations.sqlite")) as db, db:
+        db.execute("UPDATE turns SET turn = json_remove(turn, '$.answer.sentences')")
+    found = Conversations(tmp_path / "conversations.sqlite").get(kept.id)
+    assert found.turns == (turn("a question"),)
 
 
 def test_they_are_listed_latest_first_without_turns(conversations: Conversations) -> None:
