@@ -1,6 +1,6 @@
 """The prompt is built here and nowhere else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from rag.answer.sources import is_picture, source_text, without_markers, words_at
@@ -109,19 +109,11 @@ def build_prompt(
     turns = _latest(history, int(room * _HISTORY_SHARE), count_tokens)
     room -= sum(count_tokens(m.text) + _PER_MESSAGE for m in turns)
     offered = _offered(passages, sight, asked, room) if sight else {}
-
-    def size(passage: Passage) -> int:
-        shown = sight.tokens + count_tokens(_SHOWN.format(0, 0)) if sight and passage.number in offered else 0
-        return count_tokens(source_text(passage, passage.text) + "\n\n") + shown
-
-    fitted = _fitted(passages, room, size)
-    given = [p for p in fitted if p.in_prompt]
-    shown = [p.number for p in given if p.number in offered]
-    told = "".join(_SHOWN.format(i, number) for i, number in enumerate(shown, 1)) + told
-    sources = "\n\n".join(source_text(p, p.text) for p in given)
-    pictures = (*(offered[number] for number in shown), *([asked.picture] if sight and asked else ()))
-    messages = (Message("system", rules), *turns, Message("user", _asked(told, sources, question), pictures))
-    return Prompt(question, messages, fitted)
+    fitted = _fitted(passages, room, _sizes(offered, sight, count_tokens))
+    last = _last(question, told, [p for p in fitted if p.in_prompt], offered)
+    if sight and asked:
+        last = replace(last, pictures=(*last.pictures, asked.picture))
+    return Prompt(question, (Message("system", rules), *turns, last), fitted)
 
 
 def build_small_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
@@ -142,6 +134,24 @@ def build_small_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
     )
     shown = tuple(replace(p, in_prompt=p.number in numbers) for p in passages)
     return Prompt(question, messages, shown, beginning, tuple(text for _, _, text in best))
+
+
+def _sizes(offered: Mapping[int, bytes], sight: Sight | None, count_tokens: CountTokens) -> Callable[[Passage], int]:
+    """Tells the tokens that a passage takes, with its picture where that is offered."""
+
+    def size(passage: Passage) -> int:
+        shown = sight.tokens + count_tokens(_SHOWN.format(0, 0)) if sight and passage.number in offered else 0
+        return count_tokens(source_text(passage, passage.text) + "\n\n") + shown
+
+    return size
+
+
+def _last(question: str, told: str, given: Sequence[Passage], offered: Mapping[int, bytes]) -> Message:
+    """The question behind its sources, with those of their pictures that are offered."""
+    shown = [p.number for p in given if p.number in offered]
+    told = "".join(_SHOWN.format(i, number) for i, number in enumerate(shown, 1)) + told
+    sources = "\n\n".join(source_text(p, p.text) for p in given)
+    return Message("user", _asked(told, sources, question), tuple(offered[number] for number in shown))
 
 
 def _asked(told: str, sources: str, question: str) -> str:

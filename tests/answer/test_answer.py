@@ -8,8 +8,9 @@ from threading import Event
 
 import pytest
 
-from rag.answer.answer import CANNOT_SEE, MODEL_FAILED, NO_MODEL, NOTHING_FOUND, NOTHING_LIKE_IT, answer
+from rag.answer.answer import answer
 from rag.answer.llama import LlamaGenerator
+from rag.answer.wording import CANNOT_SEE, MODEL_FAILED, NO_MODEL, NOTHING_FOUND, NOTHING_LIKE_IT
 from rag.embed.hashing import HashingEmbedder
 from rag.models import starter
 from rag.pictures import digest
