@@ -44,6 +44,7 @@ def found_json(found: FoundBy) -> dict[str, object]:
 def answer_json(answer: Answer) -> dict[str, object]:
     return {
         "question": answer.question,
+        "standalone": answer.standalone,
         "answer": answer.text,
         "citations": [citation_json(citation) for citation in answer.citations],
         "passages": [passage_json(passage) for passage in answer.passages],

@@ -397,6 +397,7 @@ class Answer:
     abstained: bool = False
     tokens: int = 0
     picture: str = ""  # digest of the picture that was asked with
+    standalone: str = ""  # the question as it was looked for, where it leant on earlier turns; else ""
     ms: Mapping[str, float] = field(default_factory=dict)
     sentences: tuple[GroundedSentence, ...] = ()
 
