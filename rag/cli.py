@@ -17,7 +17,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rag import cli_moving, json_forms, terminal
+from rag import cli_models, cli_moving, json_forms, terminal
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, UnreadableFile
@@ -306,6 +306,7 @@ def _filter(where: str, modality: Modality | None) -> Filter | None:
 
 
 cli_moving.register(app)
+cli_models.register(app)
 
 
 if __name__ == "__main__":

@@ -55,10 +55,12 @@ MAY_IMPORT = {
         "rag.terminal",
         "rag.models",
         "rag.cli_moving",
+        "rag.cli_models",
         "ui",
     },
     "rag.cli_moving": SHARED
     | {"rag.build", "rag.databases", "rag.moving", "rag.progress", "rag.store", "rag.terminal"},
+    "rag.cli_models": SHARED | {"rag.build", "rag.models", "rag.progress", "rag.terminal"},
     "ui": SHARED | {"rag.library"},
     "eval": SHARED
     | ADAPTERS
