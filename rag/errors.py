@@ -3,6 +3,7 @@
 RagError
 ├── ConfigError            a setting is wrong or unknown
 ├── InvalidQuery           a search or filter that cannot be run as written
+├── TooBusy                others are waiting for the same model already
 ├── UnreadableFile         a file that no reader can take in
 ├── DocumentNotFound       no such document in the library
 ├── ModelError             a model cannot be used
@@ -28,6 +29,10 @@ class ConfigError(RagError):
 
 class InvalidQuery(RagError):
     """A search or filter that cannot be run as written."""
+
+
+class TooBusy(RagError):
+    """Others are waiting for the same model already; asking again in a moment helps."""
 
 
 class UnreadableFile(RagError):

@@ -280,16 +280,18 @@ class Library:
         history: Sequence[Message] = (),
         where: Filter | None = None,
         stop: Event | None = None,
+        answer_tokens: int | None = None,
     ) -> Iterator[AnswerEvent]:
         """An answer as it comes: Retrieved, then Deltas, then Done. Closing the iterator or `stop` ends it.
 
         A `picture` that the question is about is looked for as well, shown to a model that sees, and kept.
+        `answer_tokens` is the longest reply, where that is shorter than the settings allow.
 
         Raises:
             InvalidQuery: the question is empty.
             UnreadableFile: the picture cannot be decoded.
         """
-        sources = self.settings.sources
+        sources, most = self.settings.sources, self.settings.answer_tokens
         if picture is not None:
             self.keep_picture(picture)
         query = self._query(question, picture)
@@ -298,7 +300,7 @@ class Library:
             choose(self._searcher.search(query, HITS_PER_SOURCE * sources, where), sources),
             embedder=self._embedder,
             generator=self._generator,
-            answer_tokens=self.settings.answer_tokens,
+            answer_tokens=min(most, answer_tokens or most),
             history=history,
             stop=stop,
             asked=picture,

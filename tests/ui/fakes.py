@@ -363,6 +363,17 @@ class FakeLibrary:
             for rank, name in enumerate(sorted(far, key=lambda name: far[name]), 1)
         )
 
+    def models(self) -> tuple[None, None]:
+        return None, None
+
+    def resolve(self, reference: str) -> str:
+        found = [
+            d.id for d in self._documents.values() if reference and (d.id.startswith(reference) or d.path == reference)
+        ]
+        if len(found) != 1:
+            raise DocumentNotFound(f"no document {reference!r}")
+        return found[0]
+
     def ask(
         self,
         question: str,
@@ -371,6 +382,7 @@ class FakeLibrary:
         history: Sequence[Message] = (),
         where: Filter | None = None,
         stop: threading.Event | None = None,
+        answer_tokens: int | None = None,
     ) -> Iterator[AnswerEvent]:
         if self.trouble is not None:
             raise self.trouble
@@ -379,7 +391,7 @@ class FakeLibrary:
         yield Retrieved(result, passages)
         time.sleep(self.pace)
         said = ""
-        pieces = re.findall(r"\S+\s*", self._reply(passages))
+        pieces = re.findall(r"\S+\s*", self._reply(passages))[:answer_tokens]
         for piece in pieces:
             if stop is not None and stop.is_set():
                 break
