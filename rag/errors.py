@@ -8,7 +8,8 @@ RagError
 ├── DocumentNotFound       no such document in the library
 ├── ModelError             a model cannot be used
 │   ├── ModelNotFound      it is not on this machine
-│   └── ModelCorrupt       its checksum is not the expected one
+│   ├── ModelCorrupt       its checksum is not the expected one
+│   └── ServerError        the server that has it cannot be reached or does not answer as it should
 ├── ArchiveError           an archive of a library cannot be read or written
 ├── GenerationError        the language model failed while writing
 │   └── PromptTooLong      the question alone does not fit its context
@@ -61,6 +62,18 @@ class ModelNotFound(ModelError):
 
 class ModelCorrupt(ModelError):
     """The model's checksum is not the expected one."""
+
+
+class ServerError(ModelError):
+    """A model server cannot be reached, or does not answer as it should.
+
+    `status` is that of its HTTP answer, 0 where there was none; `said` is what the server itself said of it.
+    """
+
+    def __init__(self, message: str, status: int = 0, said: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.said = said
 
 
 class ArchiveError(RagError):
