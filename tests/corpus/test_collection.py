@@ -23,7 +23,7 @@ from PIL import Image
 from pypdf import PdfReader
 
 CORPUS = Path(__file__).resolve().parents[2] / "corpus"
-MADE_WITH = {"README.md", "questions.jsonl", "build.py", ".ragignore", ".gitattributes"}
+MADE_WITH = {"README.md", "questions.jsonl", "followups.jsonl", "build.py", ".ragignore", ".gitattributes"}
 ITEMS = sorted(
     path.relative_to(CORPUS).as_posix()
     for path in CORPUS.rglob("*")
