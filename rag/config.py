@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     read_seconds: int = Field(120, ge=1, description="longest time that one file may take to read")
     workers: int = Field(0, ge=0, description="reader processes; 0 means one per core, at most 8")
     host: str = Field("127.0.0.1", description="address that `rag serve` listens on")
+    api_token: SecretStr | None = Field(
+        None, min_length=16, description="what programs and browsers must show; needed to listen beyond this machine"
+    )
     port: int = Field(7860, ge=0, le=65535, description="port that `rag serve` listens on; 0 picks a free one")
 
     @classmethod
