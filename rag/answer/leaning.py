@@ -191,9 +191,8 @@ _SPANISH = _Language(
     asking=_words("qué quién quiénes cuál cuáles cuándo cuánto cuánta cuántos cuántas dónde adónde cómo tiempo"),
     others=_words(
         "el la los las un una unos unas y e o u pero ni si no más menos muy también tampoco que este esta esto estos "
-        "estas ese esa eso esos esas yo tú nosotros me te se nos mi mis tu tus nuestro nuestra otro otra otros otras ya aquí "
-        "exactamente "
-        "cuando como donde porque"
+        "estas ese esa eso esos esas yo tú nosotros me te se nos mi mis tu tus nuestro nuestra otro otra otros otras "
+        "ya aquí exactamente cuando como donde porque"
     ),
     pronouns=_words("él ella ellos ellas ello lo le les"),
     possessives=_words("su sus suyo suya suyos suyas"),
