@@ -6,13 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Event
 
+from rag.answer.abstain import stands_out
 from rag.answer.cite import LinesOf, cite, no_lines
 from rag.answer.evidence import SentencePool, mark
 from rag.answer.prompt import Asked, PictureOf, Prompt, Sight, build_prompt, build_small_prompt
 from rag.answer.quotations import quoted
 from rag.answer.reply import Draft, Stage, reply
-from rag.answer.sources import numbered
-from rag.answer.wording import CANNOT_SEE, MODEL_FAILED, NO_MODEL, NOTHING_FOUND, NOTHING_LIKE_IT
+from rag.answer.sources import is_picture, numbered
+from rag.answer.wording import (
+    CANNOT_SEE,
+    MODEL_FAILED,
+    NO_MODEL,
+    NOTHING_FOUND,
+    NOTHING_LIKE_IT,
+    NOTHING_STANDS_OUT,
+)
 from rag.errors import GenerationError, ModelError
 from rag.pictures import digest
 from rag.protocols import Embedder, Generator
@@ -67,7 +75,8 @@ def answer(
     """Answer `question` from the hits of `result`: Retrieved, then Deltas, then Done.
 
     The Deltas put together are the answer's text, but for the markers that are added at the end to sentences that
-    the model left without. Without a model, or when it fails, the answer is the best evidence, quoted, and says so.
+    the model left without. Without a model, or when it fails, the answer is the best evidence, quoted, and says so; so
+    it is where nothing that was found stands out, and then no model is asked.
 
     Args:
         answer_tokens: the longest reply.
@@ -99,6 +108,10 @@ def _written(
 ) -> Coroutine[Delta, None, tuple[Passage, ...]]:
     """The model's reply, or quotations where there is none; the passages, each saying whether the model read it."""
     generator = request.generator
+    if not _may_be_shown(request, passages) and not stands_out(request.told, passages):
+        draft.abstained = True
+        yield draft.add(quoted(NOTHING_STANDS_OUT, passages))
+        return passages
     if generator is None or not (generator.sees or _says_anything(request.told, passages)):
         draft.finish = "no_model"
         yield draft.add(quoted(CANNOT_SEE if generator else NO_MODEL, passages))
@@ -112,6 +125,11 @@ def _written(
         draft.finish = "failed"
         yield draft.add(("\n\n" if draft.text else "") + quoted(MODEL_FAILED.format(exc), passages))
     return passages
+
+
+def _may_be_shown(request: _Request, passages: Sequence[Passage]) -> bool:
+    """Whether there is more to go by than words: a picture that was asked with, or one for a model that sees."""
+    return request.asked is not None or (request.sight is not None and any(map(is_picture, passages)))
 
 
 def _says_anything(told: str, passages: Sequence[Passage]) -> bool:
@@ -148,6 +166,7 @@ def _whole(
 ) -> Answer:
     """The finished answer with its citations."""
     generator = request.generator
+    spoke = draft.finish not in ("failed", "no_model") and not draft.abstained
     with Stage(draft, "cite"):
         text, citations = cite(draft.text.strip(), passages, pool, lines_of)
     return Answer(
@@ -156,8 +175,9 @@ def _whole(
         citations=citations,
         passages=passages,
         finish=draft.finish,
-        model=generator.name if generator and draft.finish not in ("failed", "no_model") else None,
+        model=generator.name if generator and spoke else None,
         removed_markers=draft.removed,
+        abstained=draft.abstained,
         tokens=generator.count_tokens(draft.raw) if generator and draft.raw else 0,
         picture=digest(request.asked.picture) if request.asked else "",
         ms=draft.ms,

@@ -27,13 +27,14 @@ class Draft:
     """What has been written so far.
 
     `raw` is what the model wrote, `text` what was made of it; `removed` counts the markers that pointed to nothing,
-    `ms` are milliseconds per stage.
+    `ms` are milliseconds per stage. `abstained` tells that nothing found stands out, so that no model was asked.
     """
 
     text: str = ""
     raw: str = ""
     finish: Finish = "stop"
     removed: int = 0
+    abstained: bool = False
     ms: dict[str, float] = field(default_factory=dict)
 
     def add(self, text: str) -> Delta:

@@ -2,6 +2,7 @@
 
 NOTHING_FOUND = "Nothing in your library answers this."
 NOTHING_LIKE_IT = "Nothing in your library is like this picture."
+NOTHING_STANDS_OUT = "Nothing in your library clearly answers this. These are the passages that come nearest:"
 NO_MODEL = "No language model is installed. These are the passages that come nearest:"
 CANNOT_SEE = "The language model cannot look at pictures. These are the sources that come nearest:"
 MODEL_FAILED = "The language model could not answer ({}). These are the passages that come nearest:"

@@ -10,7 +10,14 @@ import pytest
 
 from rag.answer.answer import answer
 from rag.answer.llama import LlamaGenerator
-from rag.answer.wording import CANNOT_SEE, MODEL_FAILED, NO_MODEL, NOTHING_FOUND, NOTHING_LIKE_IT
+from rag.answer.wording import (
+    CANNOT_SEE,
+    MODEL_FAILED,
+    NO_MODEL,
+    NOTHING_FOUND,
+    NOTHING_LIKE_IT,
+    NOTHING_STANDS_OUT,
+)
 from rag.embed.hashing import HashingEmbedder
 from rag.models import starter
 from rag.pictures import digest
@@ -44,6 +51,15 @@ def final(all_events: list[AnswerEvent]) -> Answer:
 
 def shown(all_events: list[AnswerEvent]) -> str:
     return "".join(event.text for event in all_events if isinstance(event, Delta))
+
+
+def test_where_nothing_stands_out_the_nearest_are_shown_and_no_model_is_asked() -> None:
+    generator = ScriptedGenerator("In 1861, by Queen Maud [1].", parameters=8_000_000_000)
+    told = final(events(generator, question="Which prime minister abolished the salt tax?"))
+    assert told.text.startswith(NOTHING_STANDS_OUT + "\n\n“")
+    assert (told.abstained, told.finish, told.model, generator.asked) == (True, "stop", None, [])
+    assert {citation.number for citation in told.citations} <= {1, 2}
+    assert final(events(None, question="Which prime minister abolished the salt tax?")).abstained
 
 
 def test_retrieved_then_deltas_then_done() -> None:
