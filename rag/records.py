@@ -465,7 +465,8 @@ class Progress:
     """How far long work has come. `seconds_left` is None until there is a rate to judge by.
 
     First files are read; then, at stage "look", `done` of `total` pictures have been looked at by the image embedder,
-    and `chunks` are theirs. At stage "move" `done`, `total` and `chunks` count chunks and files that are moved.
+    and `chunks` are theirs. At stage "move" `done`, `total` and `chunks` count chunks and files that are moved. At stage
+    "switch" `done` of `total` chunks are in another version of the index, `chunks` of them since this run began.
     """
 
     done: int
@@ -474,7 +475,7 @@ class Progress:
     chunks: int
     seconds: float
     seconds_left: float | None
-    stage: Literal["read", "look", "move"] = "read"
+    stage: Literal["read", "look", "move", "switch"] = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -504,8 +505,63 @@ class VerifyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexVersion:
+    """A version of the index: the vectors of one text embedder for every document.
+
+    One is live; those that are kept were live before, and one can go back to them; one that is begun was never live.
+    `missing` documents are not in it as they are now: they are embedded before it becomes live.
+    """
+
+    version: str
+    state: Literal["live", "kept", "begun"]
+    embedder: str
+    reference: str  # what the settings call the embedder, "" where that is not known
+    dim: int
+    created: str  # ISO 8601, UTC
+    documents: int
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchReport:
+    """What came of making another version of the index live. Where it was stopped, `live` is False: it can go on.
+
+    `embedded` chunks got a vector now; of all of `chunks` the embedder read no more than the beginning of `cut`, which
+    were cut for one that reads longer texts. `dropped` are older versions that were deleted.
+    """
+
+    version: str
+    embedder: str
+    live: bool
+    chunks: int
+    embedded: int
+    cut: int
+    seconds: float
+    dropped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a loaded model takes, in bytes.
+
+    `cache` is the KV cache of a language model for its whole context, `working` what it keeps of a batch besides, both
+    as computed. `on_gpu` of all this is on the graphics card, with `layers` of the `all_layers` that could be there.
+    """
+
+    weights: int
+    cache: int = 0
+    working: int = 0
+    on_gpu: int = 0
+    layers: int = 0
+    all_layers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelState:
-    """A model as `doctor` and the status line tell it: what runs, where, at which precision, and why."""
+    """A model as `doctor` and the status line tell it: what runs, where, at which precision, and why.
+
+    `footprint` is known once it is loaded, and not for every model.
+    """
 
     role: Literal["embedder", "image embedder", "generator"]
     name: str
@@ -513,6 +569,7 @@ class ModelState:
     precision: str
     reason: str
     loaded: bool
+    footprint: Footprint | None = None
 
 
 @dataclass(frozen=True, slots=True)
