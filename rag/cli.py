@@ -17,7 +17,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rag import cli_models, cli_moving, json_forms, terminal
+from rag import cli_mcp, cli_models, cli_moving, json_forms, terminal
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, UnreadableFile
@@ -216,7 +216,11 @@ def serve(
     sample: Annotated[Path | None, typer.Option(help="Index this folder first if the library is empty.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
-    """Open the chat in a browser. Only this machine can reach it."""
+    """Open the chat in a browser, with the API for programs beside it. Only this machine can reach it, without a token.
+
+    Programs find an OpenAI-style API at /v1, searches and documents at /api, and MCP tools at /mcp. To listen beyond
+    this machine set api_token (RAG_API_TOKEN); the browser asks for it then.
+    """
     with _library(host=host, port=port) as library:
         if sample is not None and not library.status().documents:
             err.print(f"The library is empty: adding the sample collection in {escape(str(sample))}")
@@ -305,6 +309,7 @@ def _filter(where: str, modality: Modality | None) -> Filter | None:
     return both(parse(where), In("modality", (modality,)) if modality else None)
 
 
+cli_mcp.register(app)
 cli_moving.register(app)
 cli_models.register(app)
 

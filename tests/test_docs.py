@@ -19,7 +19,7 @@ def test_the_map_names_every_module_at_the_top(path: Path) -> None:
     assert path.name == "__init__.py" or f"  {path.name} " in CONTRIBUTING
 
 
-PACKAGES = ["ingest", "embed", "store", "retrieve", "answer", "models", "tune", "moving"]
+PACKAGES = ["api", "ingest", "embed", "store", "retrieve", "answer", "models", "tune", "moving"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)

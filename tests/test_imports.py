@@ -44,6 +44,7 @@ MAY_IMPORT = {
     | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
     | {"rag.adopting", "rag.databases", "rag.gallery", "rag.indexing", "rag.looking"},
     "rag.moving": SHARED | {"rag.ingest", "rag.store", "rag.databases"},
+    "rag.api": SHARED | {"rag.library", "rag.json_forms"},
     "rag.build": SHARED
     | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"},
     "rag.cli": SHARED
@@ -55,13 +56,15 @@ MAY_IMPORT = {
         "rag.terminal",
         "rag.models",
         "rag.cli_moving",
+        "rag.cli_mcp",
         "rag.cli_models",
         "ui",
     },
     "rag.cli_moving": SHARED
     | {"rag.build", "rag.databases", "rag.moving", "rag.progress", "rag.store", "rag.terminal"},
+    "rag.cli_mcp": SHARED | {"rag.build", "rag.library", "rag.api"},
     "rag.cli_models": SHARED | {"rag.build", "rag.models", "rag.progress", "rag.terminal"},
-    "ui": SHARED | {"rag.library"},
+    "ui": SHARED | {"rag.library", "rag.api"},
     "eval": SHARED
     | ADAPTERS
     | {"rag.tune"}
@@ -103,7 +106,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 HEAVY = (
     *("torch", "gradio", "lancedb", "llama_cpp", "transformers", "sentence_transformers", "weaviate"),
-    *("open_clip", "rapidocr", "onnxruntime", "cv2", "pypdfium2", "PIL"),
+    *("fastapi", "mcp", "open_clip", "rapidocr", "onnxruntime", "cv2", "pypdfium2", "PIL"),
 )
 
 

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from rag.api.gate import Gate
 from rag.errors import RagError
 from rag.library import Library
 from rag.records import Conversation
@@ -26,7 +27,8 @@ class Desk:
         self.uploads = uploads
         self.pulse = Pulse()
         self.jobs = Jobs(library, self.pulse)
-        self.runs = Runs(library, library.conversations, self.pulse)
+        self.answers = Gate()
+        self.runs = Runs(library, library.conversations, self.pulse, self.answers)
         self.pictures = AskedPictures(library, uploads)
         self.warmth = Warmth()
         self._warming = threading.Lock()

@@ -1,6 +1,7 @@
 """Answers in the making, kept on the server: a page may leave and come back while the model writes.
 
-One answer is written at a time, because there is one model; others wait their turn.
+One answer is written at a time, because there is one model; others wait their turn, at the gate where programs that
+ask by the API wait too.
 """
 
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from rag.api.gate import Gate
 from rag.errors import RagError
 from rag.filters import Filter
 from rag.records import AnswerEvent, Conversation, Delta, Done, Message, Passage, Retrieved, SearchResult, Turn
@@ -60,13 +62,13 @@ class Run:
 class Runs:
     """At most one run per conversation. A finished one is kept as a turn and forgotten here."""
 
-    def __init__(self, library: Answerer, conversations: TurnKeeper, pulse: Pulse) -> None:
+    def __init__(self, library: Answerer, conversations: TurnKeeper, pulse: Pulse, answers: Gate | None = None) -> None:
         self._library = library
         self._conversations = conversations
         self._pulse = pulse
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._answers = answers or Gate()
 
     def get(self, conversation: str) -> Run | None:
         with self._lock:
@@ -101,11 +103,10 @@ class Runs:
         with self._lock:
             for run in self._runs.values():
                 run.stop.set()
-        if self._turn.acquire(timeout=seconds):
-            self._turn.release()
+        self._answers.wait_idle(seconds)
 
     def _write(self, run: Run, picture: bytes | None, past: tuple[Message, ...]) -> None:
-        with self._pulse, self._turn:
+        with self._pulse, self._answers.enter(always=True):
             run = replace(run, state="searching")
             self._set(run)
             try:

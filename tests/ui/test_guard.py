@@ -32,7 +32,7 @@ def test_this_machine_is_not(host: str) -> None:
 
 def test_serve_refuses_before_it_listens(library: FakeLibrary) -> None:
     library.settings = library.settings.model_copy(update={"host": "0.0.0.0"})
-    with pytest.raises(ConfigError, match="no password"):
+    with pytest.raises(ConfigError, match="no token"):
         serve(library, open_browser=False)  # type: ignore[arg-type]
 
 
