@@ -16,12 +16,13 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import Thread
 from time import monotonic
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import grpc  # type: ignore[import-untyped]
 import httpx
 import weaviate
+from weaviate.classes.config import ConsistencyLevel
 from weaviate.classes.init import AdditionalConfig, Auth, GrpcConfig, Timeout
 from weaviate.exceptions import WeaviateBaseError
 
@@ -29,10 +30,11 @@ from rag.errors import ConfigError, DiskFull, StoreError
 
 T = TypeVar("T")
 
-CALL_SECONDS = 60.0  # the longest that one call may take while the server is there
+READ_SECONDS = 10.0  # the longest that a question may take while the server is there
+WRITE_SECONDS = 60.0  # the same of a change
 _PATIENCE = 1.5  # seconds without an answer after which the server is asked whether it is there
 _PROBE_SECONDS = 1.5
-_QUERY_SECONDS, _WRITE_SECONDS = 30, 50  # the client's own timeouts, below CALL_SECONDS
+_CLIENT_READS, _CLIENT_WRITES = 30, 50  # the client's own timeouts, in seconds
 _PORT, _GRPC_PORT = 8080, 50051
 # A server that is back is noticed at once; gRPC by itself would wait for up to two minutes between its attempts.
 _RECONNECTION = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
@@ -43,6 +45,14 @@ _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 # The first patch of each minor version that does not write half objects in a cluster; all later minors have the mend.
 _FLOORS = {(1, 37): 14, (1, 38): 7}
 _FIRST = (1, 39)
+
+
+class NoAnswer(StoreError):
+    """The server is gone, or did not answer in time: asking it something else would only take longer."""
+
+
+class UnknownCollection(StoreError):
+    """The server knows no collection, or no tenant of it, of the name that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +92,21 @@ class Address:
 class Connection:
     """A connection to the server at `address`, once it is known to answer and to be new enough.
 
+    `read_seconds` and `write_seconds` are the longest that a question and a change may take while it is there.
+
     Raises:
         StoreError: it is not there, refuses the key, or is too old.
     """
 
-    def __init__(self, address: Address, api_key: str | None = None) -> None:
+    def __init__(
+        self, address: Address, api_key: str | None = None, consistency: ConsistencyLevel | None = None
+    ) -> None:
         self.address = address
-        self.client = self.call("connect to the store", lambda: _connect(address, api_key))
+        self._consistency = consistency
+        self.read_seconds, self.write_seconds = READ_SECONDS, WRITE_SECONDS
+        self.client = self.ask("connect to the store", lambda: _connect(address, api_key))
         try:
-            self._check_version(str(self.call("ask for the store's version", self.client.get_meta).get("version")))
+            self._check_version(str(self.ask("ask for the store's version", self.client.get_meta).get("version")))
             if not self.is_serving():
                 raise StoreError(
                     f"the Weaviate server at {address} answers, but not on its gRPC port; open that port, or name "
@@ -100,35 +116,46 @@ class Connection:
             self.client.close()
             raise
 
-    def call(self, doing: str, work: Callable[[], T], seconds: float = CALL_SECONDS) -> T:
+    def ask(self, doing: str, question: Callable[[], T]) -> T:
+        """What `question` returns, soon; see `call`."""
+        return self.call(doing, question, self.read_seconds)
+
+    def change(self, doing: str, work: Callable[[], T]) -> T:
+        """What `work` returns, which changes something; see `call`."""
+        return self.call(doing, work, self.write_seconds)
+
+    def call(self, doing: str, work: Callable[[], T], seconds: float) -> T:
         """What `work` returns; it may take `seconds`, but not outlive the server. `doing` completes "cannot ...".
 
         Raises:
-            StoreError: the server is gone, too slow or refuses; the message says which and what to do.
+            NoAnswer: the server is gone, or too slow.
+            UnknownCollection: it does not know what it is asked about.
+            StoreError: it refuses. Each message says what to do.
         """
         outcome: Future[T] = Future()
-        Thread(target=_run, args=(outcome, work), daemon=True).start()
-        end = monotonic() + seconds
-        while not wait([outcome], _PATIENCE).done:
-            if not self.is_serving():
-                raise StoreError(f"cannot {doing}: {self._gone()}")
-            if monotonic() > end:
-                raise StoreError(f"cannot {doing}: Weaviate at {self.address} took over {seconds:.0f} s; is it busy?")
+        Thread(target=_run, args=(outcome, work), name=doing, daemon=True).start()
+        self._await(outcome, doing, seconds)
         try:
             return outcome.result()
         except (WeaviateBaseError, httpx.HTTPError, grpc.RpcError, OSError, ValueError) as exc:
             if isinstance(exc, (httpx.TransportError, OSError)) or not self.is_serving():
-                raise StoreError(f"cannot {doing}: {self._gone()}") from exc
+                raise NoAnswer(f"cannot {doing}: {self._gone()}") from exc
             raise self.explained(doing, str(exc)) from exc
 
     def explained(self, doing: str, text: str) -> StoreError:
         """The error that says what the server's or the client's message means, and what to do."""
         for pattern, meaning in _MEANINGS:
             if re.search(pattern, text, re.IGNORECASE):
-                return StoreError(f"cannot {doing}: {meaning.format(address=self.address)}")
+                kind = UnknownCollection if meaning is _DELETED else StoreError
+                return kind(f"cannot {doing}: {meaning.format(address=self.address)}")
         if re.search(r"no space left|disk.{0,20}full", text, re.IGNORECASE):
             return DiskFull(f"cannot {doing}: the disk of the Weaviate server is full; make room there and try again")
         return StoreError(f"cannot {doing}: Weaviate at {self.address} says: {(text.splitlines() or [''])[0][:500]}")
+
+    def use(self, collection: str) -> Any:
+        """The client's collection of that name, or behind that alias, at the consistency that was chosen."""
+        found = self.client.collections.use(collection)
+        return found if self._consistency is None else found.with_consistency_level(self._consistency)
 
     def is_serving(self) -> bool:
         """Whether the gRPC port answers within moments. Asked over a connection of its own."""
@@ -143,6 +170,18 @@ class Connection:
 
     def close(self) -> None:
         self.client.close()
+
+    def _await(self, outcome: Future[T], doing: str, seconds: float) -> None:
+        """Wait until `outcome` is there, for `seconds` at most and only while the server is there."""
+        end = monotonic() + seconds
+        while not wait([outcome], min(_PATIENCE, max(end - monotonic(), 0))).done:
+            if not self.is_serving():
+                raise NoAnswer(f"cannot {doing}: {self._gone()}")
+            if monotonic() >= end:
+                raise NoAnswer(
+                    f"cannot {doing}: the Weaviate server at {self.address} is there but did not do it within "
+                    f"{seconds:.0f} s; try again, and if it stays so look at its log or restart it"
+                )
 
     def _check_version(self, version: str) -> None:
         found = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
@@ -160,6 +199,11 @@ class Connection:
 
 _FORMS = "write lance, weaviate://host:port, weaviate://host:port?grpc=port, or https://cluster"
 
+_DELETED = (
+    "the collection of this library is no longer on the Weaviate server at {address}: someone deleted it. Restore a "
+    "backup of the server, or begin a new index by setting RAG_HOME to a new folder and adding the files there"
+)
+
 # What stands in the server's or the client's message -> what it means to the person.
 _MEANINGS = (
     (
@@ -167,9 +211,13 @@ _MEANINGS = (
         "the Weaviate server at {address} refuses the key; set RAG_WEAVIATE_API_KEY to one that may read and write",
     ),
     (
-        r"could not find class|not present in schema|unexpected status code: 404",
-        "the collection of this library is no longer on the Weaviate server at {address}: someone deleted it. Restore "
-        "a backup of the server, or begin a new index by setting RAG_HOME to a new folder and adding the files there",
+        r"could not find class|not present in schema|unexpected status code: 404|tenant not found",
+        _DELETED,
+    ),
+    (
+        r"does not have configuration for vector|does not have named vector",
+        "the index on the Weaviate server at {address} was made anew with other models; start the program again, and "
+        "if it says this again index the files with the models of now (RAG_EMBEDDER, RAG_IMAGE_EMBEDDER)",
     ),
     (
         r"read.?only",
@@ -197,7 +245,7 @@ def _connect(address: Address, api_key: str | None) -> weaviate.WeaviateClient:
         grpc_secure=address.secure,
         auth_credentials=Auth.api_key(api_key) if api_key else None,
         additional_config=AdditionalConfig(
-            timeout=Timeout(init=2, query=_QUERY_SECONDS, insert=_WRITE_SECONDS),
+            timeout=Timeout(init=2, query=_CLIENT_READS, insert=_CLIENT_WRITES),
             grpc_config=GrpcConfig(channel_options=_RECONNECTION),
         ),
         skip_init_checks=True,

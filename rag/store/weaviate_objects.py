@@ -1,10 +1,10 @@
 """The objects of one collection, read as of one moment and changed in one step: see rag/store/weaviate_state.py."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from time import monotonic
 from typing import Any, TypeVar
 
 from weaviate.classes.data import DataObject
@@ -14,29 +14,37 @@ from weaviate.collections.classes.filters import _Filters as Condition
 from weaviate.exceptions import WeaviateInsertManyAllFailedError
 
 from rag.errors import StoreError
-from rag.store.weaviate_connection import Connection
+from rag.store.weaviate_connection import Connection, NoAnswer
 from rag.store.weaviate_filters import all_of
 from rag.store.weaviate_rows import Properties
-from rag.store.weaviate_state import STATE_ID, Replaced, State, is_of_generations
+from rag.store.weaviate_state import Replaced, State, is_of_generations
+from rag.store.weaviate_versions import Shelf
 
 T = TypeVar("T")
 
 MOST = 10_000  # objects in one answer, and in one delete; the server's own limit
+_REMOVING = "remove chunks from the index"
 _BATCH = 100  # objects in one request
 _ATTEMPTS = 3  # to insert an object that the server refuses
 _PAGE = 500  # objects in one page of a list
 _LONG = 900.0  # seconds that a walk through everything may take
+_UNDER_WAY = 600.0  # seconds within which a request that was given up on, in any process, arrives or never does
 _STEADY = 30.0  # seconds after which a reader gives up waiting for a moment without a write
 
 
 class Objects:
-    """The objects behind `target`, a collection or an alias of one; writes go to the collection itself."""
+    """The objects on `shelf`."""
 
-    def __init__(self, connection: Connection, target: str) -> None:
+    def __init__(self, connection: Connection, shelf: Shelf) -> None:
         self._connection = connection
-        self._target = connection.client.collections.use(target)
+        self._shelf = shelf
         self._lock = threading.Lock()
         self.state = self._fetch_state()
+
+    @property
+    def definition(self) -> Any:
+        """The client's collection whose configuration holds for these objects."""
+        return self._shelf.definition(self.state)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -46,26 +54,26 @@ class Objects:
         Raises:
             StoreError: what `ask` raises; or the index was written to without a pause.
         """
-        end = monotonic() + _STEADY
+        end = time.monotonic() + _STEADY
         while True:
             before = self.state
             try:
                 found, failure = ask(before), None
+            except NoAnswer:
+                raise
             except StoreError as exc:
-                if not self._connection.is_serving():
-                    raise
                 found, failure = None, exc
             self.state = self._fetch_state()
             if self.state == before:
                 if failure is not None:
                     raise failure
                 return found  # type: ignore[return-value]  # there is one, since nothing failed
-            if monotonic() > end:
+            if time.monotonic() > end:
                 raise StoreError("the index is written to without a pause; try again") from failure
 
     def call(self, doing: str, ask: Callable[[Any], T]) -> T:
         """One request to the collection; `doing` completes "cannot ..."."""
-        return self._connection.call(doing, lambda: ask(self._target))
+        return self._connection.ask(doing, lambda: ask(self._shelf.objects(self.state)))
 
     def listed(self, doing: str, where: Condition | None, names: Sequence[str], vectors: Any = False) -> Iterator[Any]:
         """Every object that meets `where`, by chunk id, with the properties `names` and the vectors named."""
@@ -86,11 +94,10 @@ class Objects:
 
     def walked(self, doing: str, names: Sequence[str]) -> list[Properties]:
         """The properties `names` of every object there is, shown or not, in no order."""
+        objects = self._shelf.objects(self.state)
         return self._connection.call(
             doing,
-            lambda: [
-                each.properties for each in self._target.iterator(return_properties=list(names), cache_size=MOST // 2)
-            ],
+            lambda: [each.properties for each in objects.iterator(return_properties=list(names), cache_size=MOST // 2)],
             _LONG,
         )
 
@@ -99,12 +106,10 @@ class Objects:
         return list(found.objects)
 
     def _fetch_state(self) -> State:
-        found = self.call(
-            "look at the index", lambda target: target.query.fetch_object_by_id(STATE_ID, return_properties=["state"])
-        )
+        found = self._connection.ask("look at the index", self._shelf.state)
         if found is None:
             raise self._connection.explained("look at the index", "unexpected status code: 404")
-        return State.from_json(found.properties["state"])
+        return found
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -122,19 +127,21 @@ class Objects:
         Call it inside `writing`, with the generation that follows the state's.
         """
         if objects:
-            hidden = self.state.hidden
-            self._change(generation=replaced.generation, hidden=(*hidden, replaced.generation))
+            hidden, since = self.state.hidden, self.state.hidden_at
+            hiding = (*hidden, replaced.generation)
+            self._change(generation=replaced.generation, hidden=hiding, hidden_at=time.time())
             self._insert_all(objects, replaced.generation)
-            self._change(hidden=hidden, replaced=replaced)
+            self._change(hidden=hidden, hidden_at=since, replaced=replaced)
         else:
             self._change(generation=replaced.generation, replaced=replaced)
         self._settle()
 
     def tidy(self) -> None:
-        """Delete what is hidden once more, and no longer keep it in mind. Call it inside `writing`."""
+        """Delete what is hidden once more, and forget it once nothing more of it can arrive. Call it in `writing`."""
         if self.state.hidden:
             self._delete(is_of_generations(self.state.hidden))
-            self._change(hidden=())
+            if time.time() - self.state.hidden_at > _UNDER_WAY:
+                self._change(hidden=())
 
     def _settle(self) -> None:
         """Delete what the last write replaced, and what one that was cut off inserted."""
@@ -146,21 +153,17 @@ class Objects:
 
     def _change(self, **changes: Any) -> None:
         state = replace(self.state, revision=self.state.revision + 1, **changes)
-        self._connection.call(
-            "write to the index",
-            lambda: self._own().data.replace(properties={"state": state.to_json()}, uuid=STATE_ID),
-        )
+        self._connection.change("write to the index", lambda: self._shelf.put_state(state))
         self.state = state
 
     def _own(self) -> Any:
-        """The collection itself: an alias may point to another one at any moment."""
-        return self._connection.client.collections.use(self.state.collection)
+        return self._shelf.own(self.state)
 
     def _insert_all(self, objects: Sequence[DataObject[Properties, None]], generation: int) -> None:
         """Insert `objects` and count them: a server that is in trouble blames only some of those that it loses."""
         for _ in range(_ATTEMPTS):
             self._insert(objects)
-            arrived = self._connection.call(
+            arrived = self._connection.ask(
                 "count what was written",
                 lambda: self._own().aggregate.over_all(filters=is_of_generations((generation,)), total_count=True),
             ).total_count
@@ -191,14 +194,19 @@ class Objects:
                 return dict.fromkeys(range(len(objects)), str(exc))
             return {position: error.message for position, error in result.errors.items()}
 
-        return self._connection.call("write to the index", attempt)
+        return self._connection.change("write to the index", attempt)
 
     def _delete(self, where: Condition) -> None:
         while True:
-            result = self._connection.call(
-                "remove chunks from the index", lambda: self._own().data.delete_many(where=where)
-            )
+            result = self._connection.change(_REMOVING, lambda: self._own().data.delete_many(where=where))
             if result.failed:
-                raise StoreError(f"cannot remove {result.failed} chunks from the index; try again")
+                raise self._not_removed(result.failed)
             if result.matches <= result.successful:
                 return
+
+    def _not_removed(self, count: int) -> StoreError:
+        """Why: the server tells of a delete only that it failed."""
+        shards = self._connection.ask(_REMOVING, self.definition.config.get_shards)
+        if any(shard.status == "READONLY" for shard in shards):
+            return self._connection.explained(_REMOVING, "store is read-only")
+        return StoreError(f"cannot remove {count} chunks from the index; look at the log of the server, and try again")

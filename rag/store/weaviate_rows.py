@@ -15,14 +15,13 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
-from weaviate.classes.config import Configure, DataType, Property, StopwordsPreset, Tokenization, VectorDistances
+from weaviate.classes.config import DataType, Property, Tokenization
 from weaviate.classes.data import DataObject
 
 from rag.records import Chunk, EmbeddedChunk, Vector
 from rag.store.checks import normal_words
 
 K1, B = 1.2, 0.75
-EXACT_BELOW = 40_000  # vectors that a filter leaves; fewer are compared one by one, more are found by the graph
 
 _CHUNK = TypeAdapter(Chunk)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -70,35 +69,11 @@ PROPERTIES = (
     _unindexed("chunk"),
     _unindexed("state"),  # of the one object that is no chunk, see rag/store/weaviate_state.py
 )
-# Words arrive analysed: no word is too common to count, and none is changed.
-WORDS_INDEX = Configure.inverted_index(
-    bm25_k1=K1,
-    bm25_b=B,
-    stopwords_preset=StopwordsPreset.NONE,
-    index_null_state=False,
-    index_property_length=False,
-    index_timestamps=False,
-)
 
 
 def vector_name(space: str, fingerprint: str | None = None) -> str:
     """The name of a space's vectors, which says which model made them where `fingerprint` is given."""
     return f"{space}_{hashlib.sha256(fingerprint.encode()).hexdigest()[:12]}" if fingerprint else space
-
-
-def vector_config(name: str) -> Any:
-    """A vector that we bring ourselves, compared by cosine, in full precision: every setting that shapes a result."""
-    return Configure.Vectors.self_provided(
-        name=name,
-        quantizer=Configure.VectorIndex.Quantizer.none(),
-        vector_index_config=Configure.VectorIndex.hnsw(
-            distance_metric=VectorDistances.COSINE,
-            max_connections=32,
-            ef_construction=128,
-            ef=-1,  # 8 * k, at least 100 and at most 500
-            flat_search_cutoff=EXACT_BELOW,
-        ),
-    )
 
 
 def to_object(embedded: EmbeddedChunk, generation: int, names: Mapping[str, str]) -> DataObject[Properties, None]:

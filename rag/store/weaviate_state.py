@@ -53,10 +53,11 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the collection `collection` holds and what of it is hidden. Every change has another `revision`.
+    """What the collection, or tenant, `collection` holds and what of it is hidden. A change has another `revision`.
 
     `vectors` maps the names of vectors to their dimensions. `hidden` are the generations of writes that were not
-    committed: kept until the store is tidied, since a request that was given up on may still arrive.
+    committed, the last of them at `hidden_at` (Unix time): kept for a while, since a request that was given up on may
+    still arrive.
     """
 
     collection: str
@@ -64,6 +65,7 @@ class State:
     revision: int = 0
     generation: int = 0
     hidden: tuple[int, ...] = ()
+    hidden_at: float = 0.0
     replaced: Replaced | None = None
 
     @classmethod

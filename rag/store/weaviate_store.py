@@ -30,6 +30,7 @@ from rag.store.exact import best, cosines, kth_highest
 from rag.store.weaviate_connection import Address, Connection
 from rag.store.weaviate_filters import A_CHUNK, all_of, condition, has, is_one_of, lacks
 from rag.store.weaviate_objects import MOST, Objects
+from rag.store.weaviate_options import DEFAULTS, ServerOptions, vector_config, walk_of, with_walk
 from rag.store.weaviate_rows import (
     K1,
     PROPERTIES,
@@ -41,11 +42,11 @@ from rag.store.weaviate_rows import (
     to_object,
     to_values,
     unmarked,
-    vector_config,
     vector_name,
 )
 from rag.store.weaviate_state import Replaced, State
-from rag.store.weaviate_versions import Versions
+from rag.store.weaviate_tenants import TenantVersions
+from rag.store.weaviate_versions import CollectionVersions, Versions, once_known
 
 Values = NDArray[np.float32]
 
@@ -71,6 +72,7 @@ class WeaviateStore:
         version: of the index. None is the live one, and a new library begins with one; another one is made beside
             the live one where it is not there yet. `versions_of_index` lists them and makes one live.
         api_key: the server's key, if it asks for one.
+        options: how collections are made and asked, and whether this library is a tenant of a shared one.
 
     Raises:
         StoreError: the server is not there, refuses the key, or is too old.
@@ -86,15 +88,17 @@ class WeaviateStore:
         name: str = "Commonplace",
         version: str | None = None,
         api_key: str | None = None,
+        options: ServerOptions = DEFAULTS,
     ) -> None:
         self._spaces = dict(spaces)
         self._made_by = dict(made_by or {})
         self._names = {space: vector_name(space, self._made_by.get(space)) for space in spaces}
         self._samples: dict[tuple[str, int], tuple[State, Values]] = {}
-        self._connection = Connection(Address.parse(url), api_key)
+        self._options = options
+        self._connection = Connection(Address.parse(url), api_key, options.level)
         try:
-            self.versions_of_index = Versions(self._connection, name)
-            self._objects = Objects(self._connection, self._open(version))
+            self.versions_of_index = versions_of(self._connection, name, options)
+            self._objects = self._open(version)
             self._complete()
         except BaseException:
             self._connection.close()
@@ -242,6 +246,7 @@ class WeaviateStore:
         """Delete what interrupted writes and other models left; the server tidies its own files."""
         with self._objects.writing():
             self._objects.tidy()
+        self._set_walk()
         self._drop_vectors_of_other_models()
 
     def close(self) -> None:
@@ -249,16 +254,16 @@ class WeaviateStore:
 
     # --- opening -------------------------------------------------------------------------------------------------
 
-    def _open(self, version: str | None) -> str:
-        """The alias of the live version, or the collection of `version`, once it is there."""
+    def _open(self, version: str | None) -> Objects:
+        """The objects of the live version, or of `version`, once it is there."""
         versions = self.versions_of_index
+        shelf = versions.shelf(version)
         if version is None and versions.live() is not None:
-            return versions.name
+            return Objects(self._connection, shelf)
         versions.create(version or _FIRST_VERSION, {self._names[space]: dim for space, dim in self._spaces.items()})
-        if version is not None:
-            return versions.collection(version)
-        versions.make_live(_FIRST_VERSION)
-        return versions.name
+        if version is None:
+            versions.make_live(_FIRST_VERSION)
+        return once_known(lambda: Objects(self._connection, shelf))
 
     def _complete(self) -> None:
         """Make the vectors of spaces that the collection does not know yet, and refuse those it knows otherwise."""
@@ -274,23 +279,34 @@ class WeaviateStore:
                 self._add_vector(name)
 
     def _add_vector(self, name: str) -> None:
-        config = self._connection.client.collections.use(self._objects.state.collection).config
+        config = self._objects.definition.config
 
         def attempt() -> None:
             if name in (config.get().vector_config or {}):
                 return
             try:
-                config.add_vector(vector_config=vector_config(name))
+                config.add_vector(vector_config=vector_config(name, self._options))
             except UnexpectedStatusCodeError:
                 if name not in (config.get().vector_config or {}):  # it is there if another process was quicker
                     raise
 
-        self._connection.call("prepare the index", attempt)
+        self._connection.change("prepare the index", attempt)
+
+    def _set_walk(self) -> None:
+        """Give the vectors of this library the `ef` that is chosen: of all options it can change at any time."""
+        config, ef = self._objects.definition.config, self._options.ef
+
+        def attempt() -> None:
+            known = config.get().vector_config or {}
+            ours = [name for name in self._names.values() if walk_of(known[name].vector_index_config) != ef]
+            if ours:
+                config.update(vector_config=[with_walk(name, ef) for name in ours])
+
+        self._connection.change("prepare the index", attempt)
 
     def _drop_vectors_of_other_models(self) -> None:
         ours, beginnings = set(self._names.values()), tuple(f"{space}_" for space in self._made_by)
-        config = self._connection.client.collections.use(self._objects.state.collection).config
-        known = self._connection.call("look at the index", config.get).vector_config or {}
+        known = self._connection.ask("look at the index", self._objects.definition.config.get).vector_config or {}
         for name in known:
             if name.startswith(beginnings) and name not in ours:
                 while self._drop_some(name):
@@ -353,3 +369,10 @@ class WeaviateStore:
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
     return (values[start : start + _VALUES] for start in range(0, len(values), _VALUES))
+
+
+def versions_of(connection: Connection, name: str, options: ServerOptions) -> Versions:
+    """The versions of the library `name`: collections, or tenants of a shared one."""
+    if options.tenant is None:
+        return CollectionVersions(connection, name, options)
+    return TenantVersions(connection, options.tenant, name, options)

@@ -65,6 +65,13 @@ def held(stub: WeaviateStub) -> int:
     return sum(len(things) for one in stub.schema.collections.values() for things in one.held.values())
 
 
+def let_late_requests_arrive() -> None:
+    """The client goes on trying what the store gave up on."""
+    for thread in threading.enumerate():
+        if thread.name == "write to the index":
+            thread.join(60)
+
+
 @contextmanager
 def told_soon(match: str) -> Iterator[None]:
     begun = time.monotonic()
@@ -82,6 +89,7 @@ def check_intact(store: WeaviateStore, stub: WeaviateStub, documents: dict[str, 
     for document, (_, count) in documents.items():
         assert [chunk.ordinal for chunk in store.chunks([document])] == list(range(count))
         assert len(store.search_words(document, 999)) == count
+    let_late_requests_arrive()
     store.maintain()
     assert held(stub) == total + 1
 
@@ -166,14 +174,43 @@ def test_a_slow_answer_is_waited_for(stub: WeaviateStub, store: WeaviateStore) -
     assert len(store.search_words("kept", 5)) == 3
 
 
-def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(
-    stub: WeaviateStub, store: WeaviateStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(stub: WeaviateStub, store: WeaviateStore) -> None:
+    store._connection.read_seconds = 1.0
     stub.faults.delay["Search"] = 60
-    connection = store._connection
-    monkeypatch.setattr(connection, "call", lambda doing, work: type(connection).call(connection, doing, work, 2.0))
-    with told_soon(r"took over 2 s"):
+    stub.calls.clear()
+    with told_soon("cannot search by words: .* is there but did not do it within 1 s; .* restart it"):
         store.search_words("kept", 5)
+    assert stub.calls["Search"] == 1, "nothing else is asked of a server that does not get done"
+    stub.faults.delay.clear()
+    assert len(store.search_words("kept", 5)) == 3
+
+
+@pytest.mark.parametrize("call", ["Search", "Aggregate"])
+def test_questions_that_a_server_in_health_goes_on_refusing_end_soon(
+    stub: WeaviateStub, store: WeaviateStore, call: str
+) -> None:
+    """The client alone would try again for 63 seconds."""
+    store._connection.read_seconds = 1.0
+    stub.faults.fail(call, UNAVAILABLE)
+    with told_soon("did not do it within 1 s"):
+        store.search_words("kept", 5) if call == "Search" else store.count()
+    stub.faults.queue.clear()
+    assert store.count() == len(store.search_words("kept", 5)) == 3
+
+
+def test_changes_that_a_server_in_health_goes_on_refusing_end_and_change_nothing(
+    stub: WeaviateStub, store: WeaviateStore
+) -> None:
+    store._connection.write_seconds = 1.0
+    stub.faults.fail("BatchObjects", UNAVAILABLE)
+    with told_soon("cannot write to the index: .* did not do it within 1 s"):
+        store.replace_documents({"new": chunks("new", 5)})
+    stub.faults.queue.clear()
+    check_intact(store, stub, {"kept": ("v1", 3)})
+
+
+def test_a_question_is_given_ten_seconds_and_a_change_a_minute(store: WeaviateStore) -> None:
+    assert (store._connection.read_seconds, store._connection.write_seconds) == (10.0, 60.0)
 
 
 @pytest.mark.parametrize("fault", [INTERNAL, QUOTA, OUT_OF_MEMORY], ids=["internal", "quota", "memory"])
@@ -195,6 +232,22 @@ def test_a_collection_that_someone_deleted_is_told(stub: WeaviateStub, store: We
     ):
         with told_soon("someone deleted it"):
             ask()
+
+
+def test_vectors_that_the_live_index_does_not_have_are_told_by_their_cause(
+    stub: WeaviateStub, store: WeaviateStore
+) -> None:
+    """Another program made the index anew, without pictures, and made that one live."""
+    url = f"weaviate://127.0.0.1:{stub.port}?grpc={stub.grpc_port}"
+    WeaviateStore(url, {"text": 16}, name="Library", version="v2").close()
+    store.versions_of_index.make_live("v2")
+    for ask in (
+        lambda: store.search_vector("image", axis(8, 1), 5),
+        lambda: store.replace_documents({"new": [embedded("new", vector=axis(16, 1), image=axis(8, 1))]}),
+    ):
+        with told_soon("made anew with other models; start the program again"):
+            ask()
+    assert store.versions() == {}
 
 
 # --- while writing -----------------------------------------------------------------------------------------------
@@ -310,6 +363,17 @@ def test_a_delete_that_fails_is_finished_by_the_next_write(stub: WeaviateStub, s
     stub.faults.queue.clear()
     store.replace_documents({"new": chunks("new", 1)})
     check_intact(store, stub, {"kept": ("v1", 3), "old": ("v2", 20), "new": ("v1", 1)})
+
+
+def test_a_delete_on_a_disk_that_has_just_filled_up_is_told_by_its_cause(
+    stub: WeaviateStub, store: WeaviateStore
+) -> None:
+    store.replace_documents({"old": chunks("old", 30)})
+    stub.faults.read_only_from = "BatchDelete"
+    with told_soon("takes no writes: .* make room there and set its shards to READY"):
+        store.replace_documents({"old": chunks("old", 20, "v2")})
+    stub.schema.read_only, stub.faults.read_only_from = "", ""
+    check_intact(store, stub, {"kept": ("v1", 3), "old": ("v2", 20)})
 
 
 def test_vectors_that_come_later_survive_a_cut(stub: WeaviateStub, store: WeaviateStore) -> None:

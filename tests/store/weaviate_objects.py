@@ -66,10 +66,12 @@ class Collection:
         """Hold `thing` in place of the one with its UUID.
 
         Raises:
-            ValueError: a vector is not of the dimension of those held, as the server puts it.
+            ValueError: a vector has an unknown name or another dimension than those held, as the server puts it.
         """
         others = self.held[tenant].values()
         for name, values in thing.vectors.items():
+            if name not in self.config["vectorConfig"]:
+                raise ValueError(f"collection {self.name} does not have configuration for vector {name}")
             known = next((len(other.vectors[name]) for other in others if name in other.vectors), len(values))
             if known != len(values):
                 raise ValueError(
@@ -86,7 +88,11 @@ class Collection:
     def nearest(self, things: list[Thing], name: str, query: NDArray[np.float32]) -> list[tuple[Thing, float]]:
         """Those of `things` that have a vector `name`, with their cosine distance to `query`, nearest first."""
         if name not in self.config["vectorConfig"]:
-            raise KeyError(name)
+            named = " ".join(self.config["vectorConfig"])
+            raise ValueError(
+                f"extract target vectors: class {self.name} does not have named vector {name} configured. "
+                f"Available named vectors [{named}]."
+            )
         near = [(thing, _distance(thing.vectors[name], query)) for thing in things if name in thing.vectors]
         return sorted(near, key=lambda pair: pair[1])
 

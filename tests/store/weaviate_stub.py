@@ -53,6 +53,7 @@ class Faults:
     refuse_next: int = 0  # objects still to come that will be put into `refused`, `refuse_times` each
     refuse_times: int = 1
     read_only_batches: int = 0  # batches that find the server read-only for a moment
+    read_only_from: str = ""  # the call that finds the server read-only, as every later one does
     cut_after: int | None = None  # objects of batches that are written before the connection is cut
 
     def fail(self, call: str, fault: Fault, times: float | None = None) -> None:
@@ -108,6 +109,8 @@ class WeaviateStub:
     def admit(self, call: str, key: str) -> Fault | None:
         """Count the call, hold it up for as long as is asked, and tell what befalls it, if anything does."""
         self.calls[call] += 1
+        if call == self.faults.read_only_from:
+            self.schema.read_only = DISK_FULL
         self._over.wait(self.faults.delay.get(call, 0))
         if self.faults.keys and call != "Health":
             right = self.faults.keys.get(key.removeprefix("Bearer "))
