@@ -30,6 +30,19 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=default_home, description="folder that holds everything")
     store: str = Field("lance", description="'lance' (in this folder), weaviate://host:port, or https://cluster")
     weaviate_api_key: SecretStr | None = Field(None, description="key of the Weaviate server, if it asks for one")
+    weaviate_tenant: str | None = Field(
+        None, description="tenant that the library is in a collection shared on the server; none: it has its own"
+    )
+    weaviate_ef: int = Field(400, ge=16, le=10_000, description="how far the server looks for near vectors, at least")
+    weaviate_quantizer: Literal["none", "rq8", "rq1"] = Field(
+        "none", description="vectors in the server's memory: whole, or rounded to 8 or 1 bit a number; for new indexes"
+    )
+    weaviate_replicas: int | None = Field(
+        None, ge=1, le=9, description="nodes that keep a copy, for new indexes; none: the server's own default"
+    )
+    weaviate_consistency: Literal["one", "quorum", "all"] | None = Field(
+        None, description="copies that must answer a request; none: the server's own default, a quorum"
+    )
     embedder: str = Field("starter", description="'starter', 'hashing' (no model, words only), or a model's folder")
     generator: str = Field("starter", description="'starter', 'none', or the path of a GGUF file")
     image_embedder: str = Field(
