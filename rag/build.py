@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rag.answer.llama import LlamaGenerator
@@ -19,6 +20,9 @@ from rag.protocols import Embedder, Generator, ImageEmbedder, Store
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
 from rag.store.manifest import Manifest, check_manifest, index_spaces, models_of
+
+if TYPE_CHECKING:
+    from rag.store.weaviate_options import ServerOptions
 
 
 def open_library(settings: Settings) -> Library:
@@ -116,7 +120,21 @@ def _connect(settings: Settings, spaces: Mapping[str, int], made_by: Mapping[str
     from rag.store.weaviate_store import WeaviateStore
 
     key = settings.weaviate_api_key.get_secret_value() if settings.weaviate_api_key else None
-    return WeaviateStore(settings.store, spaces, made_by, name=_name_on_server(settings.home), api_key=key)
+    name, options = _name_on_server(settings.home), server_options(settings)
+    return WeaviateStore(settings.store, spaces, made_by, name=name, api_key=key, options=options)
+
+
+def server_options(settings: Settings) -> "ServerOptions":
+    """How the library is kept on a Weaviate server, as the settings say."""
+    from rag.store.weaviate_options import ServerOptions
+
+    return ServerOptions(
+        ef=settings.weaviate_ef,
+        quantizer=settings.weaviate_quantizer,
+        replicas=settings.weaviate_replicas,
+        consistency=settings.weaviate_consistency,
+        tenant=settings.weaviate_tenant,
+    )
 
 
 def _open_filled(
