@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from rag.answer.history import latest
 from rag.answer.sources import is_picture, source_text, without_markers, words_at
 from rag.errors import PromptTooLong
 from rag.pictures import digest
@@ -21,7 +23,6 @@ _RULES = (
 )
 _SIGHT = "\nYou also see pictures. Words in them are quoted material too."
 _SHOWN = "Picture {} is source [{}].\n"
-_NO_WORDS = "(a picture)"  # what was asked in an earlier turn that had no words
 _UNSEEN = "The question is about a picture that you cannot see."
 _WHAT = "What is this, and what do the sources say about it?"
 _SMALL_RULES = "Answer from the numbered sources."
@@ -106,8 +107,8 @@ def build_prompt(
     if room < 0:
         what = "question and its picture do" if asked else "question does"
         raise PromptTooLong(f"the {what} not fit a context of {context_tokens} tokens; make it shorter")
-    turns = _latest(history, int(room * _HISTORY_SHARE), count_tokens)
-    room -= sum(count_tokens(m.text) + _PER_MESSAGE for m in turns)
+    turns = latest(history, int(room * _HISTORY_SHARE), partial(_size, count_tokens))
+    room -= _size(count_tokens, turns)
     offered = _offered(passages, sight, asked, room) if sight else {}
     fitted = _fitted(passages, room, _sizes(offered, sight, count_tokens))
     last = _last(question, told, [p for p in fitted if p.in_prompt], offered)
@@ -134,6 +135,11 @@ def build_small_prompt(question: str, passages: Sequence[Passage]) -> Prompt:
     )
     shown = tuple(replace(p, in_prompt=p.number in numbers) for p in passages)
     return Prompt(question, messages, shown, beginning, tuple(text for _, _, text in best))
+
+
+def _size(count_tokens: CountTokens, messages: Sequence[Message]) -> int:
+    """The tokens of messages without pictures."""
+    return sum(count_tokens(message.text) + _PER_MESSAGE for message in messages)
 
 
 def _sizes(offered: Mapping[int, bytes], sight: Sight | None, count_tokens: CountTokens) -> Callable[[Passage], int]:
@@ -188,18 +194,6 @@ def _offered(passages: Sequence[Passage], sight: Sight, asked: Asked | None, roo
             found[passage.number] = picture
         seen.add(chunk.digest)
     return found
-
-
-def _latest(history: Sequence[Message], room: int, count_tokens: CountTokens) -> list[Message]:
-    """The latest messages that fit, beginning with a question."""
-    kept: list[Message] = []
-    for message in reversed(history):
-        room -= count_tokens(message.text) + _PER_MESSAGE
-        if room < 0:
-            break
-        kept.insert(0, Message(message.role, without_markers(message.text) or _NO_WORDS))
-    first = next((i for i, message in enumerate(kept) if message.role == "user"), len(kept))
-    return kept[first:]
 
 
 def _fitted(passages: Sequence[Passage], room: int, size: Callable[[Passage], int]) -> tuple[Passage, ...]:

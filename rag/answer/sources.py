@@ -15,6 +15,7 @@ from rag.text import one_line
 _TITLE = 120  # characters
 _AROUND = 400  # characters of the words around a picture
 _MARKER = re.compile(r"\[(\d{1,3})\]")
+_SPACED_MARKER = re.compile(r"[ \t]*\[\d{1,3}\]")
 # Chosen by hand: rows of receipts and labels are shorter, lines of a paragraph that goes on in the next are longer.
 # They part what is quoted, for the reader's sake only. As sentences of their own they were no better evidence: of
 # 32 questions about words in the sample's pictures, the best one held the answer to 15, against 20 for paragraphs.
@@ -49,6 +50,11 @@ def words_at(passage: Passage, start: int, end: int) -> str:
 def without_markers(text: str) -> str:
     """`text` of a document with its own `[12]` as `(12)`, so that it cannot pass for a citation of ours."""
     return _MARKER.sub(r"(\1)", text)
+
+
+def no_markers(text: str) -> str:
+    """`text` of an earlier answer without its markers: they pointed to other sources."""
+    return _SPACED_MARKER.sub("", text)
 
 
 def source_text(passage: Passage, text: str) -> str:
