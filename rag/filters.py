@@ -106,7 +106,7 @@ def _term(word: str) -> Filter:
         case "tag":
             return Tagged(tuple(tag.removeprefix("#") for tag in values))
         case "folder":
-            return Under(str(Path(value).expanduser().absolute()))
+            return Under(_folder(value))
         case "after":
             return Dated(start=_day(value))
         case "before":
@@ -120,6 +120,13 @@ def _known(values: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
         if value not in known:
             raise InvalidQuery(f"unknown kind {value!r}; use one of {', '.join(known)}")
     return tuple(values)
+
+
+def _folder(value: str) -> str:
+    try:
+        return str(Path(value).expanduser().absolute())
+    except RuntimeError as exc:
+        raise InvalidQuery(f"there is no home for the folder {value!r}; write its whole path") from exc
 
 
 def _day(value: str) -> datetime:

@@ -30,7 +30,10 @@ def test_folders_may_hold_blanks_and_a_tilde() -> None:
     assert parse('folder:"~/my notes"') == Under(str(Path.home() / "my notes"))
 
 
-@pytest.mark.parametrize("text", ["pdf", "kind:", "kind:film", "colour:red", "after:soon", 'folder:"open', "-", ":x"])
+@pytest.mark.parametrize(
+    "text",
+    ["pdf", "kind:", "kind:film", "colour:red", "after:soon", "folder:~no-such-person/x", 'folder:"open', "-", ":x"],
+)
 def test_what_cannot_be_understood_is_refused_with_the_reason(text: str) -> None:
     with pytest.raises(InvalidQuery):
         parse(text)
