@@ -1,6 +1,5 @@
 """The API as one application, without the door in front of it: who may ask is for the server to say."""
 
-import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +11,7 @@ from rag.api.gate import Gate
 from rag.api.problems import Json, handle_problems
 from rag.api.reading import make_reading
 from rag.api.reception import Reception
-from rag.api.service import Service
+from rag.api.service import VERSION, Service
 from rag.api.tools import make_tools, mcp_routes
 from rag.library import Library
 
@@ -45,7 +44,7 @@ def build_api(library: Library, answers: Gate | None = None) -> FastAPI:
     api = FastAPI(
         title="Commonplace",
         description=_ABOUT,
-        version=importlib.metadata.version("commonplace"),
+        version=VERSION,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,

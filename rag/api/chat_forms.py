@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from rag import json_forms
 from rag.api.pictures import picture_of
-from rag.api.service import Asked, Finished, filter_of
+from rag.api.service import Asked, Finished, as_utf8, filter_of
 from rag.errors import InvalidQuery
 from rag.records import Finish, Message
 
@@ -126,7 +126,7 @@ def _turns(messages: list[ChatMessage]) -> list[Message]:
     for message in messages:
         if message.role in ("user", "assistant"):
             text = message.text or (_WORDLESS if message.pictures else "")
-            turns.append(Message("user" if message.role == "user" else "assistant", text))
+            turns.append(Message("user" if message.role == "user" else "assistant", as_utf8(text)))
     return [turn for turn in turns if turn.text]
 
 

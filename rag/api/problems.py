@@ -119,7 +119,7 @@ def status_of(error: RagError) -> int:
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Make every error that leaves a route of `app` such an answer."""
+    """Make every error of ours, or of the call, that leaves a route of `app` such an answer."""
 
     @app.exception_handler(RagError)
     async def ours(request: Request, error: RagError) -> Response:
@@ -127,22 +127,22 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"][1:]) or None
-        return problem(request.url.path, 400, told(error.errors()), param=place)
+        errors = error.errors()
+        return problem(request.url.path, 400, _told(errors), param=_place(errors[0]["loc"]) or None)
 
     @app.exception_handler(HTTPException)
     async def plain(request: Request, error: HTTPException) -> Response:
         return problem(request.url.path, error.status_code, str(error.detail), headers=error.headers or {})
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> Response:
-        return problem(request.url.path, 500, f"unexpected {type(error).__name__}; the server's terminal says more")
 
-
-def told(errors: Sequence[Any]) -> str:
+def _told(errors: Sequence[Any]) -> str:
     """What pydantic found wrong, without what was sent: `messages.0.role: Input should be …`."""
-    return "; ".join(f"{'.'.join(str(part) for part in error['loc'][1:])}: {error['msg']}" for error in errors[:5])
+    return "; ".join(f"{_place(error['loc']) or 'the body'}: {error['msg']}" for error in errors[:5])
+
+
+def _place(location: Sequence[int | str]) -> str:
+    """`("body", "messages", 0, "role")` -> `messages.0.role`."""
+    return ".".join(str(part) for part in location[1:])
 
 
 def _snake(name: str) -> str:

@@ -87,5 +87,6 @@ def make_reading(service: Service) -> APIRouter:
 
 def _windowed(document: Document, start: int, length: int) -> dict[str, object]:
     form = json_forms.document_json(document)
-    text = document.text[start : start + length]
-    return {**form, "text": text, "start": start, "end": start + len(text), "size": len(document.text)}
+    size = len(document.text)
+    begin, end = min(start, size), min(start + length, size)
+    return {**form, "text": document.text[begin:end], "start": begin, "end": end, "size": size}

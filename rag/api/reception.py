@@ -1,6 +1,7 @@
 """What happens to a request before any route sees it: its body is read within a limit, and its end is watched for.
 
-A client that goes away cancels the work on its request, so that no model writes for nobody.
+A client that goes away cancels the work on its request, so that no model writes for nobody. An error that nobody
+expected is told without its text.
 """
 
 import logging
@@ -46,10 +47,20 @@ class Reception:
             tasks.cancel_scope.cancel()
 
     async def _work(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def outward(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
-        except Exception:  # the client has been told already that something was wrong; the terminal is told what
+            await self._app(scope, receive, outward)
+        except Exception as error:  # a fault of ours: the terminal is told all of it, the client that there is one
             log.exception("unexpected error at %s", scope["path"])
+            if not begun:  # what has begun is cut off, which says it too
+                words = f"unexpected {type(error).__name__}; the server's terminal says more"
+                await problem(scope["path"], 500, words)(scope, receive, send)
 
 
 async def _read(receive: Receive, limit: int) -> bytes | None:

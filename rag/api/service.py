@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rag.api.gate import Gate
 from rag.errors import GenerationError, InvalidQuery
@@ -24,6 +24,7 @@ from rag.records import (
     SearchResult,
 )
 
+VERSION = "1.0"  # of the API: the first part counts changes that clients must follow
 QUESTION = 10_000  # characters of a question or a search: far more than any model reads of one
 _SEARCHES = 2  # at once
 _SEARCHES_WAITING = 16  # fewer than the server has threads, so that the screen always has one
@@ -63,20 +64,20 @@ class Service:
         self, query: str, *, k: int, picture: bytes | None = None, like: str = "", where: Filter | None = None
     ) -> SearchResult:
         """The ranked list, in the caller's thread; raises as `Library.search` does, and TooBusy."""
-        _check_length(query)
+        words = _checked(query)
         with self._searches.enter():
-            return self.library.search(query, picture=picture, like=like, k=k, where=where)
+            return self.library.search(words, picture=picture, like=as_utf8(like), k=k, where=where)
 
     def documents(self, text: str = "", kind: Kind | None = None) -> list[DocumentInfo]:
         """The documents whose title or path contains `text`, of that kind, by path."""
-        return self.library.documents(text, (kind,) if kind else ())
+        return self.library.documents(as_utf8(text), (kind,) if kind else ())
 
     def document(self, reference: str) -> Document:
         """A document by its id, the beginning of one, or its path; DocumentNotFound where there is none.
 
         It comes from the library: no path is ever opened for a program.
         """
-        return self.library.document(self.library.resolve(reference))
+        return self.library.document(self.library.resolve(as_utf8(reference)))
 
     async def events(self, asked: Asked) -> AsyncGenerator[Event]:
         """The answer as it comes: Retrieved, Deltas, Finished. Closing the iterator stops the model.
@@ -85,7 +86,7 @@ class Service:
             TooBusy: too many others wait for the model.
             RagError: as `Library.ask` does.
         """
-        _check_length(asked.question)
+        asked = replace(asked, question=_checked(asked.question))
         loop, stop = asyncio.get_running_loop(), threading.Event()
         queue: asyncio.Queue[Event | Exception | None] = asyncio.Queue()
 
@@ -145,9 +146,15 @@ def filter_of(where: str, modality: Modality | None = None) -> Filter | None:
     Raises:
         InvalidQuery: it cannot be read.
     """
-    return both(parse(where), In("modality", (modality,)) if modality else None)
+    return both(parse(as_utf8(where)), In("modality", (modality,)) if modality else None)
 
 
-def _check_length(question: str) -> None:
+def as_utf8(text: str) -> str:
+    """`text` with "?" for what UTF-8 cannot carry: the halves of characters that JSON can hold, and odd file names."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _checked(question: str) -> str:
     if len(question) > QUESTION:
         raise InvalidQuery(f"the question has {len(question)} characters; {QUESTION} are the most that are read")
+    return as_utf8(question)

@@ -4,7 +4,6 @@ What they return is data: passages and documents may hold anything, so it comes 
 limited size, and the tools say that it is never an instruction. They only read; no path is opened for an agent.
 """
 
-import importlib.metadata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
@@ -17,7 +16,7 @@ from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 
-from rag.api.service import QUESTION, Asked, Finished, Service, filter_of
+from rag.api.service import QUESTION, VERSION, Asked, Finished, Service, as_utf8, filter_of
 from rag.errors import RagError
 from rag.records import Citation, Document, Hit, Kind, Modality, Passage
 
@@ -118,7 +117,7 @@ def make_tools(service: Service) -> MCPServer:
         "commonplace",
         title="Commonplace",
         instructions=_ABOUT,
-        version=importlib.metadata.version("commonplace"),
+        version=VERSION,
         log_level="WARNING",
         subscriptions=False,
     )
@@ -171,7 +170,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RagError as error:
-        raise ToolError(_clean(str(error))) from error
+        raise ToolError(as_utf8(str(error))) from error
 
 
 def _found(hit: Hit) -> Found:
@@ -179,15 +178,15 @@ def _found(hit: Hit) -> Found:
     return Found(
         rank=hit.rank,
         document=chunk.document_id,
-        title=_clean(chunk.title),
-        path=_clean(chunk.path),
+        title=as_utf8(chunk.title),
+        path=as_utf8(chunk.path),
         kind=chunk.kind,
         modality=chunk.modality,
         page=chunk.page,
         start=chunk.start,
         end=chunk.end,
-        text=_clean(chunk.text[:_PASSAGE]),
-        caption=_clean(chunk.caption[:_PASSAGE]),
+        text=as_utf8(chunk.text[:_PASSAGE]),
+        caption=as_utf8(chunk.caption[:_PASSAGE]),
     )
 
 
@@ -198,12 +197,12 @@ def _text(document: Document, start: int, length: int) -> DocumentText:
     touched = [page for page in document.pages if page.start < end and page.end > start]
     return DocumentText(
         document=document.id,
-        title=_clean(document.title),
-        path=_clean(document.path),
+        title=as_utf8(document.title),
+        path=as_utf8(document.path),
         kind=document.kind,
         date=document.date.isoformat() if document.date else None,
         pages=[PageSpan(number=page.number, start=page.start, end=page.end) for page in touched],
-        text=_clean(document.text[start:end]),
+        text=as_utf8(document.text[start:end]),
         start=start,
         end=end,
         size=size,
@@ -214,7 +213,7 @@ def _text(document: Document, start: int, length: int) -> DocumentText:
 def _answer(finished: Finished) -> LibraryAnswer:
     answer = finished.answer
     return LibraryAnswer(
-        answer=_clean(answer.text),
+        answer=as_utf8(answer.text),
         abstained=answer.abstained,
         citations=[_cited(citation) for citation in answer.citations],
         sources=[_source(passage) for passage in answer.passages],
@@ -226,11 +225,11 @@ def _cited(citation: Citation) -> Cited:
     return Cited(
         number=citation.number,
         document=citation.document_id,
-        path=_clean(citation.path),
+        path=as_utf8(citation.path),
         page=citation.page,
         start=citation.start,
         end=citation.end,
-        quote=_clean(citation.quote[:_PASSAGE]),
+        quote=as_utf8(citation.quote[:_PASSAGE]),
         supported=citation.supported,
     )
 
@@ -238,8 +237,3 @@ def _cited(citation: Citation) -> Cited:
 def _source(passage: Passage) -> Found:
     """A source under its number, which the marks in the answer name."""
     return _found(passage.hit).model_copy(update={"rank": passage.number})
-
-
-def _clean(text: str) -> str:
-    """`text` as UTF-8 can carry it: odd file names hold lone surrogates."""
-    return text.encode("utf-8", "replace").decode("utf-8")
