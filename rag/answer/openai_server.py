@@ -66,11 +66,6 @@ class _Reply:
         self.thought |= piece.thought
         self.tokens = piece.reply_tokens or self.tokens
 
-    def count(self, most: int) -> int:
-        """Its tokens; without the server's word fewer than `most`, unless it was those that ended it."""
-        guessed = most if self.finish == "length" else min(most_tokens(self.text), most - 1)
-        return guessed if self.tokens is None else self.tokens
-
 
 class ServerGenerator:
     """The model at `address`, such as `http://127.0.0.1:11434/v1#qwen3:8b`. Safe to call from several threads.
@@ -216,7 +211,8 @@ class ServerGenerator:
                     yield piece.text
         self._check_end(reply)
         self._loaded = self._counts = True
-        self._exact = {reply.text: reply.count(chat.max_tokens)}
+        if reply.tokens:
+            self._exact = {reply.text: reply.tokens}
 
     def _check_end(self, reply: "_Reply") -> None:
         if not reply.finish:
@@ -289,8 +285,7 @@ class ServerGenerator:
         known = self._known()
         chat = self._chat((replace(_WARM_UP, pictures=tuple(pictures)),), 1, known)
         try:
-            with closing(known.spoken.chat(chat)) as pieces:
-                return max((piece.prompt_tokens or 0 for piece in pieces), default=None)
+            return known.spoken.count_prompt(chat)
         except ServerError as exc:
             log.info("a picture's tokens are not known: %s", exc)
             return None

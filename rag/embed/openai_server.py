@@ -24,7 +24,6 @@ from rag.servers.tokens import most_tokens
 
 _BATCH = 32  # texts of one request
 _USUAL_CONTEXT = 512  # tokens, of a model whose server does not tell
-_MOST_CONTEXT = 2048  # tokens that are made use of: llama-server's batch, which a text must not exceed, is no larger
 _SPECIAL_TOKENS = 4
 _WORDS = re.compile(r"\w+|[^\w\s]")
 _NOTHING = "."  # instead of a text without words, which some servers refuse
@@ -45,7 +44,7 @@ class ServerEmbedder:
         self._server = ModelServer(address.url, api_key=api_key, seconds=seconds)
         self._lock = threading.Lock()
         self._found: tuple[OpenAIStyle, ServedModel] | None = None
-        self._loaded = False
+        self._width = 0  # numbers in a vector; 0 until there was one
 
     @property
     def dim(self) -> int:
@@ -78,7 +77,7 @@ class ServerEmbedder:
             return ModelState("embedder", name, "server", "as served", f"asked at first use: {self._address}", False)
         spoken, model = found
         reason = f"{spoken.kind} at {self._address.url}"
-        return ModelState("embedder", model.name, "server", model.precision or "as served", reason, self._loaded)
+        return ModelState("embedder", model.name, "server", model.precision or "as served", reason, self._width > 0)
 
     def load(self) -> None:
         """Have the server load the model.
@@ -110,7 +109,12 @@ class ServerEmbedder:
         prompt = prompt_for(model.name, kind)
         asked = [prompt + self._cut(text if text.strip() else _NOTHING, prompt) for text in texts]
         rows = _checked(spoken.embed(model.name, asked), len(texts), self._address)
-        self._loaded = True
+        self._width = self._width or rows.shape[1]
+        if rows.shape[1] != self._width:
+            raise ServerError(
+                f"{str(self._address)!r} makes vectors of {rows.shape[1]} numbers now, not {self._width}: another "
+                "model is loaded there; load the former one"
+            )
         return rows
 
     def _cut(self, text: str, prompt: str) -> str:
@@ -126,8 +130,9 @@ class ServerEmbedder:
 
     @cached_property
     def _context(self) -> int:
-        model = self._known()[1]
-        return min(model.context or model.trained or _USUAL_CONTEXT, model.trained or _MOST_CONTEXT, _MOST_CONTEXT)
+        spoken, model = self._known()
+        told = [tokens for tokens in (model.context, model.trained) if tokens] or [_USUAL_CONTEXT]
+        return min(*told, spoken.longest_embedded)
 
     def _known(self) -> tuple[OpenAIStyle, ServedModel]:
         with self._lock:

@@ -57,6 +57,10 @@ class Ollama(OpenAIStyle):
             for line in lines:
                 yield self.piece(read_json(self.server, line))
 
+    def count_prompt(self, chat: Chat) -> int | None:
+        answer = self.server.post("/api/chat", self.request(chat) | {"stream": False})
+        return number(answer.get("prompt_eval_count")) if isinstance(answer, dict) else None
+
     def embed(self, model: str, texts: Sequence[str]) -> list[Any]:
         answer = self.server.post("/api/embed", {"model": model, "input": list(texts), "truncate": True})
         vectors = answer.get("embeddings") if isinstance(answer, dict) else None
@@ -85,7 +89,6 @@ class Ollama(OpenAIStyle):
             text=str(message.get("content") or ""),
             thought=bool(message.get("thinking")),
             finish=str(event.get("done_reason") or "stop") if event.get("done") else "",
-            prompt_tokens=number(event.get("prompt_eval_count")),
             reply_tokens=number(event.get("eval_count")),
         )
 

@@ -28,6 +28,7 @@ class OpenAIStyle:
     kind = "OpenAI-style server"
     continues = False  # a last message of the assistant, instead of answering it
     sizes_context = False  # gives a model the room that is asked for, instead of what it was started with
+    longest_embedded = 2048  # tokens
     extras: Mapping[str, Any] = {}
     """What its chat requests have beyond the common ones."""
 
@@ -71,6 +72,13 @@ class OpenAIStyle:
                     return
                 if name in ("data", "error"):
                     yield self.piece(read_json(self.server, value))
+
+    def count_prompt(self, chat: Chat) -> int | None:
+        """The tokens of a whole prompt with its pictures, as the server counts them when it replies."""
+        body = {key: value for key, value in self.request(chat).items() if key != "stream_options"}
+        answer = self.server.post("/v1/chat/completions", body | {"stream": False})
+        usage = answer.get("usage") if isinstance(answer, dict) else None
+        return number(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
 
     def embed(self, model: str, texts: Sequence[str]) -> list[Any]:
         """What the server gives for a vector of each text, in their order; checked by who asks."""
@@ -121,7 +129,6 @@ class OpenAIStyle:
             thought=bool(delta.get("reasoning_content") or delta.get("reasoning")),
             finish=str(choice.get("finish_reason") or ""),
             model=str(event.get("model") or ""),
-            prompt_tokens=number(usage.get("prompt_tokens")),
             reply_tokens=number(usage.get("completion_tokens")),
         )
 
@@ -131,6 +138,7 @@ class LlamaServer(OpenAIStyle):
 
     kind = "llama-server"
     continues = True
+    longest_embedded = 512  # its physical batch (-ub), unless it was started with a larger one
     extras: Mapping[str, Any] = {"repeat_penalty": 1.0, "chat_template_kwargs": {"enable_thinking": False}}
 
     @classmethod

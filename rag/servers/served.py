@@ -48,13 +48,12 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a reply. `finish` says why it ended, in the last piece; counts are None until they are told."""
+    """A piece of a reply. `finish` says why it ended, in the last piece; `reply_tokens` of all of it are told at the end."""
 
     text: str = ""
     thought: bool = False  # the model thinks, and what it thinks is not part of the reply
     finish: str = ""
     model: str = ""
-    prompt_tokens: int | None = None
     reply_tokens: int | None = None
 
 
