@@ -43,8 +43,20 @@ class Settings(BaseSettings):
     weaviate_consistency: Literal["one", "quorum", "all"] | None = Field(
         None, description="copies that must answer a request; none: the server's own default, a quorum"
     )
-    embedder: str = Field("starter", description="'starter', 'hashing' (no model, words only), or a model's folder")
-    generator: str = Field("starter", description="'starter', 'none', or the path of a GGUF file")
+    embedder: str = Field(
+        "auto",
+        description="'auto' (the one that wrote the library's index), 'starter', 'hashing' (no model, words only), or "
+        "the name or folder of a model, or http://127.0.0.1:PORT/v1#model; `rag models use` switches to another one",
+    )
+    generator: str = Field(
+        "starter", description="'starter', 'none', a model's name, a GGUF file, or http://127.0.0.1:PORT/v1#model"
+    )
+    server_api_key: SecretStr | None = Field(None, description="key of the model server, if it asks for one")
+    server_seconds: int = Field(120, ge=1, description="longest silence of a model server")
+    server_sees: bool = Field(False, description="a model sees pictures whose server does not tell whether it does")
+    allow_remote_servers: bool = Field(
+        False, description="let questions, passages and pictures go to a model server on another machine"
+    )
     image_embedder: str = Field(
         "auto", description="'auto' (one in the library's models folder, if any), 'none', or an open_clip model"
     )

@@ -48,7 +48,7 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of a reply. `finish` says why it ended, in the last piece; `reply_tokens` of all of it are told at the end."""
+    """A piece of a reply. The last ones tell why it ended (`finish`) and the tokens of all of it (`reply_tokens`)."""
 
     text: str = ""
     thought: bool = False  # the model thinks, and what it thinks is not part of the reply
