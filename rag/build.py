@@ -17,6 +17,7 @@ from rag.library import Library
 from rag.models import starter
 from rag.moving.staging import finish_cut_off_import
 from rag.protocols import Embedder, Generator, ImageEmbedder, Store
+from rag.servers.reference import names_server
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
 from rag.store.manifest import Manifest, check_manifest, index_spaces, models_of
@@ -53,6 +54,8 @@ def build_embedder(settings: Settings) -> Embedder:
     """The text embedder that the settings name."""
     if settings.embedder == "hashing":
         return HashingEmbedder()
+    if names_server(settings.embedder):
+        return _served_embedder(settings, settings.embedder)
     if settings.embedder == "starter":
         folder, name, sha256 = starter.embedder_folder(), starter.EMBEDDER_NAME, starter.EMBEDDER_SHA256
     else:
@@ -74,6 +77,8 @@ def build_generator(settings: Settings) -> Generator | None:
     """The language model that the settings name; None when there is none, and answers are passages then."""
     if settings.generator == "none":
         return None
+    if names_server(settings.generator):
+        return _served_generator(settings)
     if settings.generator == "starter":
         try:
             path = starter.generator_file()
@@ -86,6 +91,31 @@ def build_generator(settings: Settings) -> Generator | None:
     eyes = settings.mmproj.expanduser().absolute() if settings.mmproj else None
     context, layers = settings.context_tokens, settings.gpu_layers
     return LlamaGenerator(path, name=name, context_tokens=context, gpu_layers=layers, mmproj=eyes)
+
+
+def _served_embedder(settings: Settings, reference: str) -> Embedder:
+    from rag.embed.openai_server import ServerEmbedder
+    from rag.servers.address import ServerAddress
+
+    address = ServerAddress.parse(reference, allow_remote=settings.allow_remote_servers)
+    return ServerEmbedder(address, api_key=_server_key(settings), seconds=settings.server_seconds)
+
+
+def _served_generator(settings: Settings) -> Generator:
+    from rag.answer.openai_server import ServerGenerator
+    from rag.servers.address import ServerAddress
+
+    return ServerGenerator(
+        ServerAddress.parse(settings.generator, allow_remote=settings.allow_remote_servers),
+        context_tokens=settings.context_tokens,
+        api_key=_server_key(settings),
+        seconds=settings.server_seconds,
+        sees=settings.server_sees,
+    )
+
+
+def _server_key(settings: Settings) -> str | None:
+    return settings.server_api_key.get_secret_value() if settings.server_api_key else None
 
 
 def open_store(settings: Settings, embedder: Embedder, image_embedder: ImageEmbedder | None = None) -> Store:

@@ -46,11 +46,6 @@ class ServerAddress:
         return f"{self.url}/v1" + (f"#{self.model}" if self.model else "")
 
 
-def names_server(reference: str) -> bool:
-    """Whether a setting that names a model names one of a server."""
-    return reference.startswith(("http://", "https://"))
-
-
 def is_loopback(host: str) -> bool:
     """Whether a host, as a URL names it, can only be this machine."""
     try:
