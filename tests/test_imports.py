@@ -23,12 +23,14 @@ MAY_IMPORT = {
     "rag.protocols": {"rag.records", "rag.errors", "rag.filters"},
     "rag.config": {"rag.errors"},
     "rag.tune": SHARED | {"rag.embed", "rag.retrieve"},
+    "rag.lab": SHARED | {"rag.tune"},
     "rag.ingest": SHARED,
-    "rag.embed": SHARED,
+    "rag.servers": {"rag.errors", "rag.text"},
+    "rag.embed": SHARED | {"rag.servers"},
     "rag.store": SHARED,
     "rag.retrieve": SHARED,
-    "rag.answer": SHARED,
-    "rag.models": SHARED,
+    "rag.answer": SHARED | {"rag.servers"},
+    "rag.models": SHARED | {"rag.servers"},
     "rag.progress": {"rag.records", "rag.text"},
     "rag.json_forms": {"rag.records"},
     "rag.terminal": {"rag.records"},
@@ -36,17 +38,22 @@ MAY_IMPORT = {
     "rag.environment": set(),
     "rag.adopting": set(),
     "rag.databases": SHARED | {"rag.store"},
+    "rag.live": SHARED | {"rag.databases"},
+    "rag.carrying": SHARED | {"rag.ingest", "rag.store"},
+    "rag.switching": SHARED | {"rag.carrying", "rag.databases", "rag.store"},
     "rag.thumbnails": {"rag.errors"},
     "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},
     "rag.looking": SHARED | {"rag.ingest", "rag.store"},
     "rag.gallery": SHARED | {"rag.ingest", "rag.thumbnails"},
     "rag.library": SHARED
     | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
-    | {"rag.adopting", "rag.databases", "rag.gallery", "rag.indexing", "rag.looking"},
+    | {"rag.adopting", "rag.databases", "rag.gallery", "rag.indexing", "rag.live", "rag.looking", "rag.switching"},
     "rag.moving": SHARED | {"rag.ingest", "rag.store", "rag.databases"},
     "rag.api": SHARED | {"rag.library", "rag.json_forms"},
     "rag.build": SHARED
-    | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"},
+    | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"}
+    | {"rag.servers"}
+    | {"rag.databases", "rag.live", "rag.switching"},
     "rag.cli": SHARED
     | {
         "rag.build",
@@ -55,16 +62,18 @@ MAY_IMPORT = {
         "rag.json_forms",
         "rag.terminal",
         "rag.models",
+        "rag.cli_lab",
         "rag.cli_moving",
         "rag.cli_mcp",
         "rag.cli_models",
         "ui",
     },
+    "rag.cli_lab": SHARED | {"rag.lab", "rag.terminal"},
     "rag.cli_moving": SHARED
     | {"rag.build", "rag.databases", "rag.moving", "rag.progress", "rag.store", "rag.terminal"},
     "rag.cli_mcp": SHARED | {"rag.build", "rag.library", "rag.api"},
-    "rag.cli_models": SHARED | {"rag.build", "rag.models", "rag.progress", "rag.terminal"},
-    "ui": SHARED | {"rag.library", "rag.api"},
+    "rag.cli_models": SHARED | {"rag.build", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
+    "ui": SHARED | {"rag.library", "rag.api", "rag.models"},
     "eval": SHARED
     | ADAPTERS
     | {"rag.tune"}
