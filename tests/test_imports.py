@@ -72,7 +72,9 @@ MAY_IMPORT = {
     "rag.cli_moving": SHARED
     | {"rag.build", "rag.databases", "rag.moving", "rag.progress", "rag.store", "rag.terminal"},
     "rag.cli_mcp": SHARED | {"rag.build", "rag.library", "rag.api"},
-    "rag.cli_models": SHARED | {"rag.build", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
+    "rag.cli_models": SHARED
+    | {"rag.build", "rag.cli_servers", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
+    "rag.cli_servers": {"rag.models", "rag.servers", "rag.terminal"},
     "ui": SHARED | {"rag.library", "rag.api", "rag.models"},
     "eval": SHARED
     | ADAPTERS

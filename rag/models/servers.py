@@ -5,6 +5,8 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from threading import Thread
 
+import httpcore  # noqa: F401  # which httpx loads at its first use, and that is when the clock runs here
+
 from rag.errors import ServerError
 from rag.servers.http import ModelServer
 from rag.servers.kinds import recognised
