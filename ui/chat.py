@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from rag.records import Answer, Conversation, Status, Turn
 from ui.controls import button, icon_button, problem, search_field
+from ui.copying import copied
 from ui.html import Html, join, tag
 from ui.links import asked_address, is_digest
 from ui.render import render_answer, render_words
 from ui.runs import Run
+from ui.support import render_counts
 from ui.words import count, day, found_in, model_name, short_model
 
 _TITLE = 60
@@ -74,6 +76,7 @@ def render_run(run: Run) -> Html:
     return tag(
         "article",
         _question(run.question, run.picture),
+        _understood(run.question, run.understood),
         tag("div", body, class_="answer", aria_busy="true" if run.live else "false"),
         class_="turn live" if run.live else "turn failed",
         data_question=run.question,
@@ -85,12 +88,16 @@ def render_run(run: Run) -> Html:
 def _turn(number: int, turn: Turn, status: Status) -> Html:
     answer = turn.answer
     passages = {passage.number: passage for passage in answer.passages}
+    written = render_answer(answer.text, passages, answer.sentences, f"why-{number}")
     print_line = tag("p", small_print(answer, status), class_="small-print")
     return tag(
         "article",
         _question(turn.question, answer.picture),
-        tag("div", render_answer(answer.text, passages), class_="answer calm" if answer.abstained else "answer"),
+        _understood(turn.question, answer.standalone),
+        tag("div", written, class_="answer calm" if answer.abstained else "answer"),
         _stopped(answer),
+        _search_instead(answer),
+        render_counts(answer.sentences),
         tag("div", print_line, _actions(number, answer), class_="turn-foot"),
         class_="turn",
         data_turn=number,
@@ -109,6 +116,21 @@ def _question(words: str, picture: str) -> Html:
     return tag("header", tag("div", shown, class_="asked"), title)
 
 
+def _understood(question: str, standalone: str) -> Html | None:
+    """What was looked for, where that is not the question as it was asked."""
+    if not standalone or standalone == question:
+        return None
+    return tag("p", "Understood as: ", tag("q", standalone, dir="auto"), class_="understood")
+
+
+def _search_instead(answer: Answer) -> Html | None:
+    """The way on from an answer that there is not: the ranked list of everything that was found."""
+    words = answer.standalone or answer.question
+    if not answer.abstained or not words.strip():
+        return None
+    return tag("p", button("Search for it instead", "search-for", drawing="search", text=words), class_="instead")
+
+
 def _stopped(answer: Answer) -> Html | None:
     words = {"stopped": "You stopped this answer here.", "length": "The answer reached its longest length here."}
     return tag("p", words[answer.finish], class_="aside") if answer.finish in words else None
@@ -118,7 +140,7 @@ def _actions(number: int, answer: Answer) -> Html:
     many = count(len(answer.passages), "source")
     return tag(
         "div",
-        button("Copy", "copy", drawing="copy", look="quiet", text=answer.text),
+        button("Copy", "copy", drawing="copy", look="quiet", text=copied(answer)),
         button("Ask again", "retry", drawing="retry", look="quiet", turn=number),
         button(many, "sources", drawing="library", look="quiet", turn=number) if answer.passages else None,
         class_="actions",

@@ -286,6 +286,13 @@
       send("sources", { conversation: state.conversation, turn: Number(el.dataset.turn) });
       if (narrow()) $("#sources").scrollIntoView();
     },
+    "search-for": (el) => {
+      $("[data-field=search]").value = state.search.text = el.dataset.text;
+      const { picture, like } = tile("search");
+      if (picture || like) send("detach", { where: "search" }); // of an earlier search; without it this one begins
+      else loadResults();
+      go("#search");
+    },
     copy: async (el) => {
       await navigator.clipboard.writeText(el.dataset.text);
       announce("Copied.");
@@ -409,6 +416,7 @@
     if (event.key === "Escape") {
       if (document.body.classList.contains("busy")) actions.stop();
       document.body.classList.remove("list-open");
+      if (event.target.matches(".flag")) event.target.blur(); // hides the reason
     } else if (event.target === field) {
       if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
         event.preventDefault();

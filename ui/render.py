@@ -5,7 +5,7 @@ document that talks the model into writing them gets its own words back as text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from markdown_it import MarkdownIt
@@ -13,18 +13,25 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from rag.records import Passage
+from rag.records import GroundedSentence, Passage
 from ui.html import Html, join, tag
 from ui.links import source_address
 from ui.picture_card import title_of
+from ui.support import marked, marked_source, without_signs
 
 _OFF = ("html_block", "html_inline", "image", "link", "autolink", "reference", "entity", "hr")
 _MARKER = re.compile(r"\[(\d{1,3})\]")
 
 
-def render_answer(text: str, passages: Mapping[int, Passage]) -> Html:
-    """`text` with `[n]` as chips that open passage n; a marker without a passage stays as it was written."""
-    return Html(_parser().render(text, {"passages": passages}))
+def render_answer(
+    text: str, passages: Mapping[int, Passage], sentences: Sequence[GroundedSentence] = (), name: str = "answer"
+) -> Html:
+    """`text` with `[n]` as chips that open passage n; a marker without a passage stays as it was written.
+
+    Those of its `sentences` that the sources do not bear out are marked; `name` is the answer's own on the page.
+    """
+    source, doubtful = marked_source(without_signs(text), sentences)
+    return marked(_parser().render(source, {"passages": passages}), doubtful, name)
 
 
 def render_words(text: str) -> Html:

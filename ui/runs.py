@@ -58,6 +58,12 @@ class Run:
     def live(self) -> bool:
         return self.state != "failed"
 
+    @property
+    def understood(self) -> str:
+        """What is looked for, "" where that is the question itself."""
+        looked_for = self.result.query.strip() if self.result else ""
+        return "" if looked_for == self.question.strip() else looked_for
+
 
 class Runs:
     """At most one run per conversation. A finished one is kept as a turn and forgotten here."""

@@ -314,7 +314,8 @@ def test_copy_and_ask_again(address: str, window: Window) -> None:
     screen.ask("When does the queen leave the hive?")
     screen.page.click("[data-do=copy]")
     screen.matches("#announcer", "Copied")
-    assert screen.page.evaluate("navigator.clipboard.readText()") == "The queen leaves with half the hive in May. [1]"
+    copied = "The queen leaves with half the hive in May. [1]\n\nSources:\n[1] Bees (bees.md)"
+    assert screen.page.evaluate("navigator.clipboard.readText()") == copied
     screen.page.click("[data-do=retry]")
     screen.page.wait_for_function("document.querySelectorAll('#thread .turn').length === 2")
     quiet(screen)
