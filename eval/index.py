@@ -201,7 +201,7 @@ def _index_files(
         limits = ReadLimits.of(settings)
         report = Indexer(catalogue, lambda: store, models.text, limits, lambda p: show(p.done, p.total)).run([root])
         if models.image is not None:
-            Looker(catalogue, store, models.image, nullcontext).run()
+            Looker(catalogue, lambda: store, models.image, nullcontext).run()
         names = {info.id: info.path for info in catalogue.infos()}
         return names, Counter(catalogue.languages()), report.chunks
     finally:

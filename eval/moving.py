@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rag.build import open_folder
+from rag.build import open_folder, open_versions
+from rag.config import load_settings
 from rag.moving.copying import copy_index
 from rag.moving.exporting import export_library
 from rag.moving.importing import import_library
@@ -30,7 +32,7 @@ from rag.store.manifest import Manifest, index_spaces, write_manifest
 
 _DIM, _PER_DOCUMENT, _WORDS = 384, 100, 60
 _MANIFEST = Manifest(
-    schema=2, space="text", embedder="made up", fingerprint="0" * 64, dim=_DIM, chunker=1, created="2026-01-01T00:00:00"
+    schema=3, space="text", embedder="made up", fingerprint="0" * 64, dim=_DIM, chunker=1, created="2026-01-01T00:00:00"
 )
 
 
@@ -126,7 +128,7 @@ def _count(home: Path) -> None:
 
 
 def _export(home: Path, archive: Path) -> None:
-    export_library(home, lambda manifest: open_folder(home / "index", manifest), archive)
+    export_library(home, partial(open_versions, load_settings(home=home)), archive)
 
 
 def _import(archive: Path, home: Path) -> None:

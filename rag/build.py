@@ -1,12 +1,14 @@
 """Settings to a working Library: the only file that names concrete adapters. They are imported when needed."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rag.answer.llama import LlamaGenerator
 from rag.config import Settings
+from rag.databases import Databases
 from rag.embed.clip import ClipEmbedder
 from rag.embed.clip_files import find_clip
 from rag.embed.hashing import HashingEmbedder
@@ -14,52 +16,65 @@ from rag.embed.text import TextEmbedder
 from rag.environment import prepare_environment
 from rag.errors import ModelNotFound, StoreError
 from rag.library import Library
+from rag.live import LiveIndex
 from rag.models import starter
+from rag.models.installed import resolve
 from rag.moving.staging import finish_cut_off_import
 from rag.protocols import Embedder, Generator, ImageEmbedder, Store
 from rag.servers.reference import names_server
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
-from rag.store.manifest import Manifest, check_manifest, index_spaces, models_of
+from rag.store.index_versions import IndexVersions
+from rag.store.manifest import Manifest, check_manifest, with_image_embedder
+from rag.store.places import FIRST, LANCE, Collections, Folders, Place
+from rag.switching import Switcher
 
 if TYPE_CHECKING:
     from rag.store.weaviate_options import ServerOptions
+
+AUTO, STARTER = "auto", "starter"
 
 
 def open_library(settings: Settings) -> Library:
     """Open (or begin) the library in `settings.home`. Loads no model and no vector database yet.
 
+    That another embedder wrote the index, or that its embedder is not on this machine, is told at first use.
+
     Raises:
-        IndexMismatch: another embedder wrote the index.
-        ModelNotFound: an embedder that the settings name is not on this machine.
+        ModelNotFound: an image embedder or language model that the settings name is not on this machine.
         StoreError: the library's files cannot be opened.
     """
     prepare_environment()
     settings.home.mkdir(parents=True, exist_ok=True)
     finish_cut_off_import(settings.home)
-    embedder, image_embedder = build_embedder(settings), build_image_embedder(settings)
     catalogue = Catalogue(settings.home / "catalogue.sqlite")
+    stored = _Stored(settings, open_versions(settings, catalogue), catalogue, build_image_embedder(settings))
+    databases = Databases(settings.home, catalogue, stored.versions.live, stored.open_store)
+    index = LiveIndex(databases, stored.embedder, stored.check)
     return Library(
         settings=settings,
-        catalogue=catalogue,
+        databases=databases,
+        index=index,
+        switcher=Switcher(
+            databases, stored.versions, partial(build_embedder, settings), settings.embedder, index.prepare
+        ),
         conversations=Conversations(settings.home / "conversations.sqlite"),
-        open_store=lambda: _open_filled(settings, embedder, image_embedder, catalogue),
-        embedder=embedder,
         generator=build_generator(settings),
-        image_embedder=image_embedder,
+        image_embedder=stored.image_embedder,
     )
 
 
-def build_embedder(settings: Settings) -> Embedder:
-    """The text embedder that the settings name."""
-    if settings.embedder == "hashing":
+def build_embedder(settings: Settings, reference: str = "") -> Embedder:
+    """The text embedder that `reference` means; left out, the one that the settings name, for "auto" the starter."""
+    reference = reference or (STARTER if settings.embedder == AUTO else settings.embedder)
+    if reference == "hashing":
         return HashingEmbedder()
-    if names_server(settings.embedder):
-        return _served_embedder(settings, settings.embedder)
-    if settings.embedder == "starter":
+    if names_server(reference):
+        return _served_embedder(settings, reference)
+    if reference == STARTER:
         folder, name, sha256 = starter.embedder_folder(), starter.EMBEDDER_NAME, starter.EMBEDDER_SHA256
     else:
-        folder, sha256 = Path(settings.embedder).expanduser().absolute(), None
+        folder, sha256 = resolve(reference, settings.home), None
         name = folder.name
     return TextEmbedder(folder, name=name, sha256=sha256, device=settings.device, precision=settings.precision)
 
@@ -118,40 +133,21 @@ def _server_key(settings: Settings) -> str | None:
     return settings.server_api_key.get_secret_value() if settings.server_api_key else None
 
 
-def open_store(settings: Settings, embedder: Embedder, image_embedder: ImageEmbedder | None = None) -> Store:
-    """The chunk store, after making sure that `embedder` is the one that wrote it."""
-    folder = settings.home / "index"
-    check_manifest(folder / "manifest.json", Manifest.of(embedder, image_embedder))
-    spaces, made_by = {embedder.space: embedder.dim}, {}
-    if image_embedder is not None:
-        spaces[image_embedder.space] = image_embedder.dim
-        made_by[image_embedder.space] = image_embedder.fingerprint
-    return _connect(settings, spaces, made_by)
-
-
-def open_index(settings: Settings, manifest: Manifest) -> Store:
-    """The chunk store with every space that `manifest` names, whatever models are on this machine: to move it."""
-    return _connect(settings, index_spaces(manifest), models_of(manifest))
+def open_versions(settings: Settings, catalogue: Catalogue) -> IndexVersions:
+    """The versions of the library's index where the settings say that it is, whatever models are on this machine."""
+    return IndexVersions(settings.home, _place(settings), catalogue.ledger)
 
 
 def open_folder(folder: Path, manifest: Manifest) -> Store:
     """The embedded store in `folder` with every space that `manifest` names: to move a library there."""
-    from rag.store.lance_store import LanceStore
-
-    return LanceStore(folder, index_spaces(manifest), models_of(manifest))
+    return Folders(folder).open(FIRST, manifest)
 
 
-def _connect(settings: Settings, spaces: Mapping[str, int], made_by: Mapping[str, str]) -> Store:
-    if settings.store == "lance":
-        from rag.store.lance_store import LanceStore
-
-        return LanceStore(settings.home / "index", spaces, made_by)
-
-    from rag.store.weaviate_store import WeaviateStore
-
+def _place(settings: Settings) -> Place:
+    if settings.store == LANCE:
+        return Folders(settings.home / "index")
     key = settings.weaviate_api_key.get_secret_value() if settings.weaviate_api_key else None
-    name, options = _name_on_server(settings.home), server_options(settings)
-    return WeaviateStore(settings.store, spaces, made_by, name=name, api_key=key, options=options)
+    return Collections(settings.store, _name_on_server(settings.home), key, partial(server_options, settings))
 
 
 def server_options(settings: Settings) -> "ServerOptions":
@@ -167,18 +163,53 @@ def server_options(settings: Settings) -> "ServerOptions":
     )
 
 
-def _open_filled(
-    settings: Settings, embedder: Embedder, image_embedder: ImageEmbedder | None, catalogue: Catalogue
-) -> Store:
-    """The chunk store, unless it is a server's that holds nothing of what the catalogue lists."""
-    store = open_store(settings, embedder, image_embedder)
-    if settings.store != "lance" and catalogue.chunks() and not store.count():
-        store.close()
-        raise StoreError(
-            f"the store {settings.store!r} holds nothing of this library, whose documents were indexed elsewhere; set "
-            "`store` (RAG_STORE) to where they are, or set RAG_HOME to a new folder and add the files there"
-        )
-    return store
+@dataclass(frozen=True)
+class _Stored:
+    """What stands in the library's versions against what the settings say."""
+
+    settings: Settings
+    versions: IndexVersions
+    catalogue: Catalogue
+    image_embedder: ImageEmbedder | None
+
+    def embedder(self, version: str) -> Embedder:
+        """The embedder to use for a version: that which the settings insist on, else the one that wrote it."""
+        return build_embedder(self.settings, self._reference(version))
+
+    def check(self, version: str, embedder: Embedder) -> None:
+        """Make sure that it is the one that wrote the version, which is begun with it where there is none yet."""
+        path, reference = self.versions.manifest_path(version), self._reference(version)
+        check_manifest(path, Manifest.of(embedder, self.image_embedder, reference=reference))
+
+    def open_store(self, version: str) -> Store:
+        """The store of a version with its text vectors, and those of pictures if they can be compared here.
+
+        Raises:
+            StoreError: it is a server's that holds nothing of what the catalogue lists.
+        """
+        manifest = self.versions.manifest(version)
+        if manifest is None:
+            manifest = Manifest.of(self.embedder(version), reference=self._reference(version))
+        manifest = with_image_embedder(manifest, self.image_embedder)
+        check_manifest(self.versions.manifest_path(version), manifest)
+        store = self.versions.open(version, manifest)
+        self.versions.follow()
+        if self.settings.store != LANCE and self.catalogue.chunks() and not store.count():
+            store.close()
+            raise StoreError(
+                f"the store {self.settings.store!r} holds nothing of this library, whose documents were indexed "
+                "elsewhere; set `store` (RAG_STORE) to where they are, or set RAG_HOME to a new folder and add the "
+                "files there"
+            )
+        return store
+
+    def _reference(self, version: str) -> str:
+        if self.settings.embedder != AUTO:
+            return self.settings.embedder
+        manifest = self.versions.manifest(version)
+        if manifest is None:
+            return STARTER
+        return manifest.reference or (STARTER if manifest.embedder == starter.EMBEDDER_NAME else manifest.embedder)
 
 
 def _name_on_server(home: Path) -> str:

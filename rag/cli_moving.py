@@ -4,13 +4,15 @@ No model is loaded for any of them, and nothing is embedded.
 """
 
 import dataclasses
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from rag.build import build_embedder, open_folder, open_index
+from rag.build import AUTO, build_embedder, open_folder, open_versions
 from rag.config import Settings, load_settings
 from rag.databases import Databases
 from rag.errors import ConfigError, ModelError, StoreError
@@ -19,9 +21,8 @@ from rag.moving.exporting import MoveReport, export_library
 from rag.moving.importing import import_library
 from rag.moving.staging import finish_cut_off_import
 from rag.progress import progress_bar
-from rag.protocols import Store
 from rag.store.catalogue import Catalogue
-from rag.store.manifest import Manifest, index_spaces, read_manifest
+from rag.store.manifest import Manifest, index_spaces
 from rag.terminal import counted, err, out, print_json
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -48,7 +49,7 @@ def export(
     with progress_bar(err, "parts") as show:
         report = export_library(
             settings.home,
-            lambda manifest: open_index(settings, manifest),
+            partial(open_versions, settings),
             file.expanduser().absolute(),
             originals=originals,
             on_progress=show,
@@ -109,25 +110,19 @@ def _copy_imported(settings: Settings) -> None:
 def _copy(settings: Settings, source: str, to: str, prune: bool) -> CopyReport:
     if source == to:
         raise ConfigError(f"the index is in {to!r} already; give another store as --to, or as --from")
-    manifest = read_manifest(settings.home / "index" / "manifest.json")
-    if manifest is None:
-        raise StoreError(f"the library in {str(settings.home)!r} has no index yet; add something first")
-    databases = Databases(
-        settings.home, Catalogue(settings.home / "catalogue.sqlite"), lambda: _open(settings, source, manifest)
-    )
-    try:
-        with databases.writing(), progress_bar(err) as show:
-            target = _open(settings, to, manifest)
-            try:
-                return copy_index(databases.store, target, list(index_spaces(manifest)), prune=prune, on_progress=show)
-            finally:
-                target.close()
-    finally:
-        databases.close()
-
-
-def _open(settings: Settings, place: str, manifest: Manifest) -> Store:
-    return open_index(settings.model_copy(update={"store": place}), manifest)
+    catalogue = Catalogue(settings.home / "catalogue.sqlite")
+    here, there = (open_versions(settings.model_copy(update={"store": at}), catalogue) for at in (source, to))
+    databases = Databases(settings.home, catalogue, here.live, here.open)
+    with closing(databases), here.changing():
+        version = here.live()
+        manifest = here.manifest(version)
+        if manifest is None:
+            raise StoreError(f"the library in {str(settings.home)!r} has no index yet; add something first")
+        with databases.writing(), progress_bar(err) as show, closing(there.open(version)) as target:
+            spaces = list(index_spaces(manifest))
+            report = copy_index(databases.store, target, spaces, prune=prune, on_progress=show)
+            there.make_live(version, in_step=False)  # nobody kept up what was live there until now
+        return report
 
 
 def _settings() -> Settings:
@@ -138,9 +133,11 @@ def _settings() -> Settings:
 
 
 def _expected(settings: Settings) -> Manifest | None:
-    """What this machine's embedder would write; None where it has none, and a library can be imported all the same."""
+    """What the embedder would write that the settings insist on; None where any will do, or it is not here."""
+    if settings.embedder == AUTO:
+        return None
     try:
-        return Manifest.of(build_embedder(settings))
+        return Manifest.of(build_embedder(settings), reference=settings.embedder)
     except ModelError:
         return None
 

@@ -1,4 +1,8 @@
-"""The databases of a library: opened when they are needed, written by one at a time, mended after a crash."""
+"""The databases of a library: opened when they are needed, written by one at a time, mended after a crash.
+
+Which version of the index is the live one may change at any moment, by another process too. So it is asked at every
+use; a store that was live goes on answering those who hold it, and is closed in the end.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,23 +17,33 @@ from rag.store.recover import recover
 
 
 class Databases:
-    """The catalogue of the library in `home` and the store of its chunks. Threads may share it."""
+    """The catalogue of the library in `home` and the store of its chunks. Threads may share it.
 
-    def __init__(self, home: Path, catalogue: Catalogue, open_store: Callable[[], Store]) -> None:
+    `live` tells which version of the index is live, `open_store` opens the store of one.
+    """
+
+    def __init__(
+        self, home: Path, catalogue: Catalogue, live: Callable[[], str], open_store: Callable[[str], Store]
+    ) -> None:
         self.catalogue = catalogue
+        self.live = live
         self._home = home
         self._open_store = open_store
-        self._opened: Store | None = None
+        self._opened: dict[str, Store] = {}
         self._opening = Lock()
 
     @property
     def store(self) -> Store:
-        """Opened at first use: listing and unchanged files need no vector database."""
+        """That of the live version. Opened at first use: listing and unchanged files need no vector database."""
+        return self.opened(self.live())
+
+    def opened(self, version: str) -> Store:
+        """The store of a version that is live, or was a moment ago."""
         with self._opening:
-            if self._opened is None:
-                self._opened = self._open_store()
-                self._mend(self._opened)
-            return self._opened
+            if version not in self._opened:
+                self._opened[version] = self._open_store(version)
+                self._mend(version)
+            return self._opened[version]
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -44,13 +58,14 @@ class Databases:
             yield
 
     def close(self) -> None:
-        if self._opened is not None:
-            self._opened.close()
+        for store in self._opened.values():
+            store.close()
         self.catalogue.close()
 
-    def _mend(self, store: Store) -> None:
+    def _mend(self, version: str) -> None:
         """Put right what a killed writer left, unless another writer is at work: then it is what that one does."""
         with suppress(LibraryBusy):
             if self.catalogue.pending():
                 with write_lock(self._home, wait=0):
-                    recover(self.catalogue, store)
+                    if version == self.live():  # only that one can tell what the writer had done
+                        recover(self.catalogue, self._opened[version])

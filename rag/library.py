@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
@@ -12,35 +12,38 @@ from rag.answer.answer import answer
 from rag.answer.describe import describe
 from rag.config import Settings
 from rag.databases import Databases
-from rag.errors import GenerationError, ModelError, UnreadableFile
+from rag.errors import GenerationError, ModelError, StoreError, UnreadableFile
 from rag.filters import Filter
 from rag.gallery import ASKED, Gallery
 from rag.indexing import Indexer, OnProgress, ReadLimits, remove_documents
 from rag.ingest.analyse import analyse_query
 from rag.ingest.attachments import read_original
 from rag.ingest.ocr import Ocr
+from rag.live import Index, LiveIndex
 from rag.looking import PICTURES, Looked, Looker
 from rag.pictures import PREVIEW_SIDE, VIEW_SIDE, decode, digest
-from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder, Store
+from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder
 from rag.records import (
     AddReport,
     AnswerEvent,
     Document,
     DocumentInfo,
     Failure,
+    IndexVersion,
     Kind,
     Message,
     Query,
     SearchResult,
     Source,
     Status,
+    SwitchReport,
     VerifyReport,
 )
 from rag.retrieve.context import HITS_PER_SOURCE, choose
 from rag.retrieve.search import Searcher
-from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
 from rag.store.recover import verify
+from rag.switching import Switcher
 
 log = logging.getLogger(__name__)
 
@@ -55,24 +58,25 @@ class Library:
     def __init__(
         self,
         settings: Settings,
-        catalogue: Catalogue,
+        databases: Databases,
+        index: LiveIndex,
+        switcher: Switcher,
         conversations: Conversations,
-        open_store: Callable[[], Store],
-        embedder: Embedder,
         generator: Generator | None,
         image_embedder: ImageEmbedder | None = None,
     ) -> None:
         self.settings = settings
         self.conversations = conversations
-        self._catalogue = catalogue
-        self._databases = Databases(settings.home, catalogue, open_store)
-        self._embedder = embedder
+        self._catalogue = catalogue = databases.catalogue
+        self._databases = databases
+        self._index = index
+        self._switcher = switcher
         self._generator = generator
         self._image_embedder = image_embedder
         self._gallery = Gallery(settings.home, catalogue.document, settings.max_megapixels)
         self._ocr = Ocr()
         self._looking, self._beginning = Lock(), Lock()
-        self._searching: Searcher | None = None
+        self._searching: tuple[Index, Searcher] | None = None
 
     # --- what is in it ---
 
@@ -173,10 +177,11 @@ class Library:
             DiskFull: nothing of the batch in work was kept; everything before it was.
         """
         with self._databases.writing():
+            index = self._index.now()
             indexer = Indexer(
                 self._catalogue,
-                lambda: self._databases.store,
-                self._embedder,
+                lambda: index.store,
+                index.embedder,
                 ReadLimits.of(self.settings),
                 on_progress,
                 stop,
@@ -225,8 +230,16 @@ class Library:
             if stop is not None and stop.is_set():
                 return Looked()
         try:
-            store, writing = self._databases.store, self._databases.writing
-            return Looker(self._catalogue, store, self._image_embedder, writing, on_progress, stop).run()
+            databases = self._databases
+            looker = Looker(
+                self._catalogue,
+                lambda: databases.store,
+                self._image_embedder,
+                databases.writing,
+                on_progress,
+                stop,
+            )
+            return looker.run()
         finally:
             self._looking.release()
 
@@ -245,6 +258,51 @@ class Library:
             warnings=(*report.warnings, *failed),
             seconds=report.seconds + time.monotonic() - started,
         )
+
+    # --- the versions of its index ---
+
+    def versions(self) -> list[IndexVersion]:
+        """The live version of the index, then those that one can go back to, then those that are being made."""
+        return self._switcher.versions.all()
+
+    def switch_embedder(
+        self, reference: str, on_progress: OnProgress | None = None, stop: Event | None = None
+    ) -> SwitchReport:
+        """Embed every chunk with another model in a version of the index beside the live one, then make that live.
+
+        Searching, asking and adding go on meanwhile, in this process and in others, with the version that is live. It
+        may be stopped or killed at any moment: the next call for the same model goes on. Nothing is read again.
+
+        Args:
+            reference: the model, as the setting `embedder` names one.
+            on_progress: called from this thread, a few times a second at most.
+            stop: set it to end after what is in work.
+
+        Raises:
+            ConfigError: the setting `embedder` names another model, which would be refused afterwards.
+            ModelError: the model cannot be used.
+            LibraryBusy: another version is being made.
+            DiskFull: there is no room; what is done stays, and the live version is as it was.
+        """
+        return self._switcher.use(reference, on_progress, stop)
+
+    def roll_back(self, on_progress: OnProgress | None = None, stop: Event | None = None) -> SwitchReport:
+        """Make the version live again that was so before. Documents that changed since are brought into it first.
+
+        Raises:
+            StoreError: there is none.
+            ModelError: its model is needed and cannot be used.
+            LibraryBusy: another version is being made.
+        """
+        return self._switcher.roll_back(on_progress, stop)
+
+    def prune_versions(self) -> tuple[str, ...]:
+        """Delete every version of the index but the live one; their names.
+
+        Raises:
+            LibraryBusy: another version is being made.
+        """
+        return self._switcher.prune()
 
     # --- asking it ---
 
@@ -270,7 +328,7 @@ class Library:
             InvalidQuery: there is nothing to look for.
             UnreadableFile: the picture cannot be decoded.
         """
-        return self._searcher.search(self._query(text, picture, like), k or self.settings.sources, where)
+        return self._found(self._query(text, picture, like), k or self.settings.sources, where)
 
     def ask(
         self,
@@ -297,7 +355,7 @@ class Library:
         query = self._query(question, picture)
         yield from answer(
             question,
-            choose(self._searcher.search(query, HITS_PER_SOURCE * sources, where), sources),
+            choose(self._found(query, HITS_PER_SOURCE * sources, where), sources),
             embedder=self._embedder,
             generator=self._generator,
             answer_tokens=min(most, answer_tokens or most),
@@ -372,8 +430,9 @@ class Library:
 
     def warm(self) -> None:
         """Load the models and open the store now rather than at the first question."""
-        self._embedder.load()
-        _ = self._databases.store
+        index = self._index.now()
+        _ = index.store  # only now it is sure that it is the embedder that wrote the index
+        index.embedder.load()
         for model in (self._generator, self._image_embedder):
             if model is not None:
                 model.load()
@@ -384,12 +443,25 @@ class Library:
         self.conversations.close()
 
     @property
-    def _searcher(self) -> Searcher:
-        store = self._databases.store
+    def _embedder(self) -> Embedder:
+        return self._index.now().embedder
+
+    def _found(self, query: Query, k: int, where: Filter | None) -> SearchResult:
+        """What the live version of the index finds; where another one became live meanwhile, what that one does."""
+        while True:
+            index = self._index.now()
+            try:
+                return self._searcher(index).search(query, k, where)
+            except StoreError:
+                if self._index.now() is index:
+                    raise
+
+    def _searcher(self, index: Index) -> Searcher:
         with self._beginning:
-            if self._searching is None:
-                self._searching = Searcher(self._embedder, store, self._terms, self._image_embedder)
-            return self._searching
+            if self._searching is None or self._searching[0] is not index:
+                searcher = Searcher(index.embedder, index.store, self._terms, self._image_embedder)
+                self._searching = index, searcher
+            return self._searching[1]
 
     def _terms(self, query: str) -> str:
         return analyse_query(query, self._catalogue.languages())

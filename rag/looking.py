@@ -45,14 +45,15 @@ class Looked:
 class Looker:
     """One run of looking at all that is unseen. Use it once.
 
-    `writing` gives the library's write lock, which is held while vectors are written and at no other time: adding
-    may go on beside it. A `LibraryBusy` from it is waited out.
+    `store` gives that of the live index, which another one may take the place of at any moment. `writing` gives the
+    library's write lock, which is held while vectors are written and at no other time: adding may go on beside it. A
+    `LibraryBusy` from it is waited out.
     """
 
     def __init__(
         self,
         catalogue: Catalogue,
-        store: Store,
+        store: Callable[[], Store],
         embedder: ImageEmbedder,
         writing: Callable[[], AbstractContextManager[None]],
         on_progress: OnProgress | None = None,
@@ -81,19 +82,19 @@ class Looker:
             self._write()
             self._tell(unseen[-1].path)
         if self._looked and not self._stop.is_set():
-            self._locked(self._store.maintain)
+            self._locked(lambda: self._store().maintain())
         return Looked(self._looked, tuple(self._passed.values()))
 
     def _unseen(self) -> list[Chunk]:
         """Pictures to look at next, by document; none when it is stopped."""
         if self._stop.is_set():
             return []
-        first = self._store.without_vector(IMAGE_SPACE, _ROUND + len(self._passed), PICTURES)
+        first = self._store().without_vector(IMAGE_SPACE, _ROUND + len(self._passed), PICTURES)
         documents = tuple({chunk.document_id for chunk in first if chunk.id not in self._passed})
         if not documents:
             return []
         theirs = And((PICTURES, In("document_id", documents)))
-        found = self._store.without_vector(IMAGE_SPACE, _ROUND_LIMIT + len(self._passed), theirs)
+        found = self._store().without_vector(IMAGE_SPACE, _ROUND_LIMIT + len(self._passed), theirs)
         unseen = [chunk for chunk in found if chunk.id not in self._passed]
         return sorted(unseen, key=lambda chunk: (chunk.document_id, chunk.picture or 0))
 
@@ -148,8 +149,8 @@ class Looker:
 
         def write() -> None:
             theirs = And((PICTURES, In("digest", tuple(self._vectors))))
-            chunks = self._store.without_vector(IMAGE_SPACE, self._store.count(theirs), theirs)
-            self._store.add_vectors(IMAGE_SPACE, {chunk.id: self._vectors[chunk.digest] for chunk in chunks})
+            chunks = self._store().without_vector(IMAGE_SPACE, self._store().count(theirs), theirs)
+            self._store().add_vectors(IMAGE_SPACE, {chunk.id: self._vectors[chunk.digest] for chunk in chunks})
             self._looked += len(chunks)
 
         self._locked(write)
@@ -176,7 +177,7 @@ class Looker:
         seconds = time.monotonic() - self._started
         through = len(self._vectors) + len(self._passed)  # and unseen to the store
         done = self._looked + through
-        left = max(self._store.count(PICTURES, without=IMAGE_SPACE) - through, 0)
+        left = max(self._store().count(PICTURES, without=IMAGE_SPACE) - through, 0)
         seconds_left = seconds / done * left if done else None
         self._on_progress(Progress(done, done + left, path, done, seconds, seconds_left, "look"))
 

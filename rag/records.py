@@ -465,8 +465,8 @@ class Progress:
     """How far long work has come. `seconds_left` is None until there is a rate to judge by.
 
     First files are read; then, at stage "look", `done` of `total` pictures have been looked at by the image embedder,
-    and `chunks` are theirs. At stage "move" `done`, `total` and `chunks` count chunks and files that are moved. At stage
-    "switch" `done` of `total` chunks are in another version of the index, `chunks` of them since this run began.
+    and `chunks` are theirs. At stage "move" `done`, `total` and `chunks` count chunks and files that are moved. At
+    stage "switch" `done` of `total` chunks are in another version of the index, `chunks` of them since this run began.
     """
 
     done: int

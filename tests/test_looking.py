@@ -72,7 +72,7 @@ class Shelf:
         on_progress: Callable[[Progress], None] | None = None,
         stop: threading.Event | None = None,
     ) -> Looked:
-        return Looker(self.catalogue, self.store, embedder or self.embedder, writing, on_progress, stop).run()
+        return Looker(self.catalogue, lambda: self.store, embedder or self.embedder, writing, on_progress, stop).run()
 
     def unseen(self) -> int:
         return self.store.count(PICTURES, without="image")

@@ -9,7 +9,9 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from email.message import EmailMessage
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -18,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 import rag.build
-from rag.build import open_folder, open_index, open_library
+from rag.build import open_folder, open_library, open_versions
 from rag.cli import app
 from rag.config import load_settings
 from rag.embed.hashing import HashingEmbedder
@@ -30,6 +32,7 @@ from rag.moving.copying import copy_index
 from rag.moving.exporting import MoveReport, export_library
 from rag.moving.importing import import_library
 from rag.records import Done, Failure, Progress, Turn, document_id
+from rag.store.catalogue import Catalogue
 from rag.store.lance_store import LanceStore
 from rag.store.lock import write_lock
 from rag.store.manifest import Manifest, read_manifest
@@ -101,7 +104,7 @@ def home(tmp_path: Path, folder: Path) -> Path:
 
 
 def export(home: Path, to: Path, **options: object) -> MoveReport:
-    return export_library(home, lambda manifest: open_folder(home / "index", manifest), to, **options)  # type: ignore[arg-type]
+    return export_library(home, partial(open_versions, load_settings(home=home)), to, **options)  # type: ignore[arg-type]
 
 
 def everything(home: Path) -> dict[str, object]:
@@ -306,7 +309,7 @@ def test_vectors_of_another_embedder_are_refused_by_name(home: Path, tmp_path: P
     mine = Manifest.of(HashingEmbedder())
     import_library(tmp_path / "library.zip", tmp_path / "same", open_folder, mine)
     other = dataclasses.replace(mine, embedder="another", fingerprint="f" * 64)
-    with pytest.raises(IndexMismatch, match=rf"{mine.embedder}.*'another'.*set embedder to '{mine.embedder}'"):
+    with pytest.raises(IndexMismatch, match=rf"{mine.embedder}.*'another'.*set embedder to 'auto'"):
         import_library(tmp_path / "library.zip", tmp_path / "new", open_folder, other)
     assert not (tmp_path / "new" / "catalogue.sqlite").exists()
 
@@ -594,8 +597,10 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_tried_again(
 
 FILL_A_DISK = """
 import sys
+from functools import partial
 from pathlib import Path
-from rag.build import open_folder
+from rag.build import open_folder, open_versions
+from rag.config import load_settings
 from rag.errors import DiskFull
 from rag.moving import importing
 from rag.moving.archive import ArchiveError
@@ -611,7 +616,7 @@ for attempt in ("room is looked for first", "the disk fills up"):
     print("left:", sorted(path.name for path in (disk / "home").iterdir()))
     importing._check_room = lambda archive, home: None
 try:
-    export_library(home, lambda manifest: open_folder(home / "index", manifest), disk / "library.zip")
+    export_library(home, partial(open_versions, load_settings(home=home)), disk / "library.zip")
 except DiskFull as exc:
     print("told:", exc)
 print("left:", sorted(path.name for path in disk.iterdir()))
@@ -762,9 +767,9 @@ def test_a_library_moves_to_a_server_and_back(home: Path, monkeypatch: pytest.Mo
     assert everything(home) == before
     settings = load_settings(home=home, store=url)
     for place in (home, home / "new"):
-        manifest = read_manifest(place / "index" / "manifest.json")
-        assert manifest is not None
-        drop(open_index(settings.model_copy(update={"home": place}), manifest))  # type: ignore[arg-type]
+        with closing(Catalogue(place / "catalogue.sqlite")) as catalogue:
+            versions = open_versions(settings.model_copy(update={"home": place}), catalogue)
+            drop(versions.open(versions.live()))  # type: ignore[arg-type]
 
 
 # --- the command line --------------------------------------------------------------------------------------------

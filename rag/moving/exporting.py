@@ -18,11 +18,11 @@ from rag.moving.archive import ArchiveWriter, write_archive
 from rag.moving.originals import is_encodable, kept_files, outside_files, write_originals
 from rag.moving.pace import OnProgress, Pace
 from rag.moving.shards import Shard, lines, plan, write_shard
-from rag.protocols import Store
 from rag.records import Conversation, Failure
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
-from rag.store.manifest import Manifest, index_spaces, read_manifest
+from rag.store.index_versions import IndexVersions
+from rag.store.manifest import Manifest, index_spaces
 
 _CONVERSATIONS = 50  # in one member
 VECTORS = "vectors of "  # a space: the name of its count
@@ -52,7 +52,7 @@ class MoveReport:
 
 def export_library(
     home: Path,
-    open_index: Callable[[Manifest], Store],
+    open_versions: Callable[[Catalogue], IndexVersions],
     to: Path,
     *,
     originals: bool = False,
@@ -62,7 +62,7 @@ def export_library(
 
     Args:
         home: the library's folder.
-        open_index: opens its store with all the spaces that the manifest names.
+        open_versions: the versions of its index, of which the live one is written.
         to: a file that is not there yet.
         originals: take the files along that were indexed where they lie, if they are still what was indexed.
         on_progress: called from this thread after each group of documents and each file.
@@ -74,11 +74,12 @@ def export_library(
         StoreError: the library cannot be read.
     """
     started, home = time.monotonic(), home.resolve()  # as files are named when they are indexed
-    manifest = read_manifest(home / "index" / "manifest.json")
     catalogue, conversations = Catalogue(home / "catalogue.sqlite"), Conversations(home / "conversations.sqlite")
-    databases = Databases(home, catalogue, lambda: _opened(open_index, manifest))
+    versions = open_versions(catalogue)
+    databases = Databases(home, catalogue, versions.live, versions.open)
     try:
         with databases.writing(), write_archive(to) as archive:
+            manifest = versions.manifest(versions.live())
             kept = kept_files(home)
             outside, left_out = outside_files(catalogue, home) if originals else ([], [])
             files = [path for path in (*kept, *outside) if is_encodable(path)]
@@ -125,12 +126,6 @@ def no_counts(manifest: Manifest | None) -> Counter[str]:
     """The counts of an empty library, with all names that those of this one have."""
     spaces = index_spaces(manifest) if manifest else {}
     return Counter(dict.fromkeys(["documents", "chunks", *(VECTORS + space for space in spaces)], 0))
-
-
-def _opened(open_index: Callable[[Manifest], Store], manifest: Manifest | None) -> Store:
-    if manifest is None:
-        raise StoreError("the library has documents and no index; run rag verify")
-    return open_index(manifest)
 
 
 def _write_index(archive: ArchiveWriter, databases: Databases, manifest: Manifest | None, pace: Pace) -> Counter[str]:

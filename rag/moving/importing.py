@@ -31,6 +31,7 @@ from rag.store.manifest import Manifest, as_manifest, index_spaces, is_same_spac
 from rag.store.recover import verify
 
 _SPACE, _LARGEST_DIM = re.compile(r"[a-z][a-z0-9_]{0,31}"), 65_536
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")  # the name of one, no path and no address
 _OTHER_COUNTS = ("conversations", "pictures", "originals")
 _MEMBER = re.compile(
     r"(documents|chunks|conversations)/\d{6}\.jsonl|vectors/[a-z0-9_-]+/\d{6}\.npy|originals/\d{8}"
@@ -208,9 +209,16 @@ def _manifest(archive: Archive, expected: Manifest | None) -> Manifest | None:
     if expected is not None and not is_same_space(manifest, expected):
         raise IndexMismatch(
             f"the vectors in the archive are of {named(manifest)}, the settings name {named(expected)}; "
-            f"set embedder to {manifest.embedder!r}, or add the files themselves with the embedder that you have"
+            f"set embedder to 'auto', or add the files themselves with the embedder that you have"
         )
-    return manifest
+    return replace(manifest, reference=_reference(manifest, expected))
+
+
+def _reference(manifest: Manifest, expected: Manifest | None) -> str:
+    """What the settings here may call the embedder: a path or an address from elsewhere is not followed."""
+    if expected is not None:
+        return expected.reference
+    return manifest.reference if _MODEL.fullmatch(manifest.reference) else ""
 
 
 def _check_room(archive: Archive, home: Path) -> None:

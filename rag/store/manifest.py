@@ -1,7 +1,8 @@
 """Which models wrote this index? A small JSON file beside it says so.
 
-Another text embedder is refused: it would find nothing. Another image embedder is not: only the vectors of pictures are
-its own, they are kept apart from those of others (see LanceStore), and missing ones are made by looking again.
+Another text embedder is refused: it would find nothing, and gets a version of the index of its own. Another image
+embedder is not: only the vectors of pictures are its own, they are kept apart from those of others (see LanceStore),
+and missing ones are made by looking again.
 """
 
 import errno
@@ -15,14 +16,15 @@ from typing import Any
 from rag.errors import DiskFull, IndexMismatch, StoreError
 from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder
 
-_SCHEMA = 2  # 1 knew no image embedder
+_SCHEMA = 3  # 1 knew no image embedder, 2 not how the settings name the text embedder
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """What made an index. `chunker` is the version of the rules that cut the chunks; `created` is ISO 8601, UTC.
 
-    The `image_` fields are of the image embedder that was last in use, None where there never was one.
+    The `image_` fields are of the image embedder that was last in use, None where there never was one. `reference` is
+    what the settings call the text embedder, "" where that is not known.
     """
 
     schema: int
@@ -35,11 +37,18 @@ class Manifest:
     image_embedder: str | None = None
     image_fingerprint: str | None = None
     image_dim: int | None = None
+    reference: str = ""
 
     @classmethod
-    def of(cls, embedder: Embedder, image_embedder: ImageEmbedder | None = None, chunker: int = 1) -> "Manifest":
+    def of(
+        cls,
+        embedder: Embedder,
+        image_embedder: ImageEmbedder | None = None,
+        chunker: int = 1,
+        reference: str = "",
+    ) -> "Manifest":
         """The manifest of an index that these embedders begin now."""
-        return cls(
+        begun = cls(
             schema=_SCHEMA,
             space=embedder.space,
             embedder=embedder.state.name,
@@ -47,10 +56,9 @@ class Manifest:
             dim=embedder.dim,
             chunker=chunker,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            image_embedder=image_embedder.state.name if image_embedder else None,
-            image_fingerprint=image_embedder.fingerprint if image_embedder else None,
-            image_dim=image_embedder.dim if image_embedder else None,
+            reference=reference,
         )
+        return with_image_embedder(begun, image_embedder)
 
 
 def index_spaces(manifest: Manifest) -> dict[str, int]:
@@ -64,6 +72,22 @@ def models_of(manifest: Manifest) -> dict[str, str]:
     return {IMAGE_SPACE: manifest.image_fingerprint} if manifest.image_fingerprint is not None else {}
 
 
+def with_image_embedder(manifest: Manifest, image_embedder: ImageEmbedder | None) -> Manifest:
+    """`manifest` as if this image embedder had been in use, or none."""
+    return replace(
+        manifest,
+        image_embedder=image_embedder.state.name if image_embedder else None,
+        image_fingerprint=image_embedder.fingerprint if image_embedder else None,
+        image_dim=image_embedder.dim if image_embedder else None,
+    )
+
+
+def with_looks_of(manifest: Manifest, other: Manifest) -> Manifest:
+    """`manifest` with the image embedder of `other`, None too."""
+    looks = {name: getattr(other, name) for name in ("image_embedder", "image_fingerprint", "image_dim")}
+    return replace(manifest, **looks)
+
+
 def is_same_space(one: Manifest, other: Manifest) -> bool:
     """Whether the texts of both were embedded by the same model, so that their vectors can be compared."""
     return (one.space, one.fingerprint, one.dim) == (other.space, other.fingerprint, other.dim)
@@ -72,7 +96,8 @@ def is_same_space(one: Manifest, other: Manifest) -> bool:
 def check_manifest(path: Path, expected: Manifest) -> Manifest:
     """The manifest at `path`, written now from `expected` when there is none, or one of an older program.
 
-    The image embedder that `expected` names takes the place of another one; where it names none, the old one stays.
+    The image embedder that `expected` names takes the place of another one, and so does the reference to the text
+    embedder; where it names none, the old one stays.
 
     Raises:
         IndexMismatch: the index was written by another text embedder than `expected` names.
@@ -85,9 +110,10 @@ def check_manifest(path: Path, expected: Manifest) -> Manifest:
     if not is_same_space(found, expected):
         raise IndexMismatch(
             f"the index in {str(path.parent)!r} was written by {named(found)}, the settings name {named(expected)}; "
-            f"set embedder to {found.embedder!r} again, or set RAG_HOME to a new folder and add the files there"
+            f"run `rag models use {expected.reference or expected.embedder}` to embed the library with that one, "
+            "or set embedder to 'auto' to go on with the one that wrote it"
         )
-    current = replace(found, schema=_SCHEMA)
+    current = replace(found, schema=_SCHEMA, reference=expected.reference or found.reference)
     if expected.image_fingerprint not in (None, found.image_fingerprint):
         current = replace(
             current,
@@ -148,7 +174,7 @@ _TYPES: dict[str, Any] = {field.name: field.type for field in fields(Manifest)}
 def _is_whole(values: Any) -> bool:
     if not isinstance(values, dict) or not values.keys() <= _TYPES.keys():
         return False
-    absent = [name for name in _TYPES if name not in values and not name.startswith("image_")]
+    absent = [name for name in _TYPES if name not in values and not name.startswith(("image_", "reference"))]
     return not absent and all(isinstance(value, _TYPES[name]) for name, value in values.items())
 
 
