@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from rag.embed.device import DeviceSetting, PrecisionSetting
 
+_NOT_OF_THE_MODEL = "manifest.json"  # where it was pulled from, and when
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP] around a BERT-like model's text
 
 
@@ -70,7 +71,7 @@ class TextEmbedder:
     def fingerprint(self) -> str:
         """sha256 over the weights and every file that shapes a vector: modules, pooling, prompts, tokenizer."""
         digest = hashlib.sha256(self._checksum.encode())
-        for path in sorted(self._folder.rglob("*.json")):
+        for path in sorted(set(self._folder.rglob("*.json")) - {self._folder / _NOT_OF_THE_MODEL}):
             digest.update(path.relative_to(self._folder).as_posix().encode())
             digest.update(path.read_bytes())
         return digest.hexdigest()

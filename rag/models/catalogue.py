@@ -48,7 +48,7 @@ class Entry(BaseModel):
     languages: str
     quality: str = ""
     quality_source: str = ""
-    prompts: Mapping[str, str] = Field(default_factory=dict, description="what goes before a query and a passage")
+    prompts: Mapping[str, str] = Field(default_factory=dict, description="what goes before a "query" and a "document"")
 
     @property
     def bytes(self) -> float:
@@ -57,7 +57,7 @@ class Entry(BaseModel):
     @property
     def memory(self) -> float:
         """Bytes that it takes when it runs, estimated."""
-        return self.bytes * _GROWTH + _BASE
+        return memory_of(self.bytes)
 
     @property
     def card(self) -> int:
@@ -66,11 +66,21 @@ class Entry(BaseModel):
 
     def fit(self, memory: float, card: float) -> Fit:
         """How it would run on a machine with that much memory and a graphics card with that much, in bytes."""
-        if self.memory <= card * _CARD_SHARE:
-            return "gpu"
-        if self.memory > memory * _MEMORY_SHARE:
-            return "no"
-        return "cpu" if self.bytes <= _BRISK[self.kind] else "slow"
+        return fit_of(self.kind, self.bytes, memory, card)
+
+
+def memory_of(weights: float) -> float:
+    """Bytes that a model takes when it runs, estimated from the bytes of its files."""
+    return weights * _GROWTH + _BASE
+
+
+def fit_of(kind: ModelKind, weights: float, memory: float, card: float) -> Fit:
+    """How a model of `weights` bytes would run where there are `memory` bytes, and `card` on a graphics card."""
+    if memory_of(weights) <= card * _CARD_SHARE:
+        return "gpu"
+    if memory_of(weights) > memory * _MEMORY_SHARE:
+        return "no"
+    return "cpu" if weights <= _BRISK[kind] else "slow"
 
 
 @cache

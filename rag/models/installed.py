@@ -40,6 +40,11 @@ class Installed:
     licence: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def sees(self) -> bool:
+        """Whether it is a language model with eyes."""
+        return self.kind == "generator" and any(is_eyes(path.name) for path in self.folder.glob("*.gguf"))
+
 
 def models_folder(home: Path) -> Path:
     """Where the models of the library in `home` lie."""

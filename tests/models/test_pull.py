@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import threading
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from rag.errors import DiskFull, ModelCorrupt, ModelError, ModelNotFound
 from rag.models import hub as hub_adapter
 from rag.models import pull as pulling
 from rag.models.catalogue import Entry
-from rag.models.installed import installed_model, installed_models, resolve
+from rag.models.installed import installed_models, resolve
 from rag.models.pull import Transfer, pull, remove
 from tests.hub_server import COMMIT, Hub
 
@@ -67,7 +68,7 @@ def test_a_repository_becomes_a_folder_that_says_where_it_came_from(offered: Hub
     last = told[-1]
     total = sum(map(len, offered.repositories[REPOSITORY].files.values()))
     assert (last.file, last.total) == ("model.safetensors", total)  # the largest comes last
-    assert all(a.done <= b.done for a, b in zip(told, told[1:], strict=False))
+    assert all(before.done <= after.done for before, after in pairwise(told))
 
 
 def test_what_is_installed_is_not_fetched_again(offered: Hub, own_home: Path) -> None:
@@ -251,12 +252,9 @@ def test_a_file_that_would_lead_outside_is_refused(
     hub: Hub, own_home: Path, embedder_files: dict[str, bytes], name: str
 ) -> None:
     hub.add(REPOSITORY, {**embedder_files, name: b"{}"})
-    if name == "a/./.":
-        pull(REFERENCE, own_home)  # it is not one of those that are taken
-    else:
-        with pytest.raises(ModelError, match="not a file name that may be written"):
-            pull(REFERENCE, own_home)
-        assert hub.fetched() == []
+    with pytest.raises(ModelError, match="not a file name that may be written"):
+        pull(REFERENCE, own_home)
+    assert hub.fetched() == []
     assert not list(own_home.parent.rglob("evil.json*"))
 
 
@@ -359,7 +357,7 @@ def test_the_disk_is_looked_at_first(offered: Hub, own_home: Path, monkeypatch: 
 def test_a_disk_that_fills_up_meanwhile(offered: Hub, own_home: Path) -> None:
     staging = own_home / "models/.partial" / f"small-embedder@{COMMIT}"
     staging.mkdir(parents=True)
-    os.symlink("/dev/full", staging / "model.safetensors.part")
+    (staging / "model.safetensors.part").symlink_to("/dev/full")
     with pytest.raises(DiskFull, match="free some space, then run the same command again"):
         pull(REFERENCE, own_home)
     (staging / "model.safetensors.part").unlink()

@@ -1,0 +1,97 @@
+"""The catalogue keeps its word, and what is suggested fits."""
+
+import re
+from fnmatch import fnmatch
+from typing import get_args
+
+import pytest
+
+from rag.models.catalogue import CARDS, Entry, catalogue, find_entry, fit_of, suggested
+from rag.models.choose import choose
+from rag.models.installed import NAME, ModelKind, is_eyes
+from rag.models.machine import read_cards
+
+GB = 1e9
+
+
+def entry(**more: object) -> Entry:
+    facts = {"name": "m", "kind": "generator", "about": "", "repository": "o/m", "licence": "mit", "languages": ""}
+    return Entry(**{**facts, "gigabytes": 4.0, **more})
+
+
+@pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.name)
+def test_an_entry_is_whole(one: Entry) -> None:
+    assert NAME.fullmatch(one.name)
+    assert one.name == one.name.lower()
+    assert re.fullmatch(r"[\w.-]+/[\w.-]+", one.repository)
+    assert re.fullmatch(r"main|[0-9a-f]{40}", one.revision)
+    assert one.about.endswith(".")
+    assert bool(one.quality) == one.quality_source.startswith("https://")
+    assert all(re.fullmatch(r"[0-9a-f]{64}", sum_) for sum_ in one.sha256.values())
+    assert set(one.sha256) == set(one.files)  # a file that is named is pinned by its checksum
+    assert one.sees == any(is_eyes(name) for name in one.files)
+    assert one.card in CARDS
+
+
+def test_names_are_unique_and_found() -> None:
+    names = [one.name for one in catalogue()]
+    assert len(set(names)) == len(names)
+    assert all(find_entry(name) is one for name, one in zip(names, catalogue(), strict=True))
+    assert find_entry("unknown") is None
+
+
+def test_every_kind_and_every_class_of_card_has_something() -> None:
+    assert {one.kind for one in catalogue()} == set(get_args(ModelKind))
+    writers = {one.card for one in catalogue() if one.kind == "generator"}
+    assert writers == set(CARDS)
+
+
+@pytest.mark.parametrize("card", [0, *CARDS])
+def test_what_is_suggested_fits(card: int) -> None:
+    memory = 16 * GB
+    best = suggested(memory, card * GB)
+    assert set(best) == set(get_args(ModelKind))
+    assert not any(one.gated for one in best.values())
+    assert all(one.fit(memory, card * GB) in ("gpu", "cpu") for one in best.values())
+    if card:
+        assert best["generator"].card == card
+
+
+def test_nothing_is_suggested_to_a_machine_that_holds_nothing() -> None:
+    assert suggested(0.5 * GB, 0) == {}
+
+
+@pytest.mark.parametrize(
+    ("weights", "memory", "card", "fit"),
+    [
+        (4.0, 16, 6, "gpu"),  # 4.0 * 1.1 + .5 = 4.9 <= 6 * .92 = 5.52
+        (4.6, 16, 6, "slow"),  # 5.56 > 5.52, and 4.6 > 4.5
+        (4.5, 16, 0, "cpu"),
+        (4.5, 7, 0, "no"),  # 5.45 > 7 * .7 = 4.9
+        (0, 1, 0, "cpu"),
+    ],
+)
+def test_how_a_language_model_would_run(weights: float, memory: float, card: float, fit: str) -> None:
+    assert fit_of("generator", weights * GB, memory * GB, card * GB) == fit
+
+
+@pytest.mark.parametrize(
+    ("told", "card"),
+    [
+        ("NVIDIA GeForce RTX 4070, 12282\n", ("NVIDIA GeForce RTX 4070", 12282 << 20)),
+        ("Small, 4096\nLarge, With Comma, 8192\n", ("Large, With Comma", 8192 << 20)),
+        ("No devices were found\n", ("", 0)),
+        ("X, [N/A]\n", ("", 0)),
+        ("", ("", 0)),
+    ],
+)
+def test_cards_are_read_from_what_the_driver_tells(told: str, card: tuple[str, int]) -> None:
+    assert read_cards(told) == card
+
+
+def test_the_named_files_are_those_that_are_taken() -> None:
+    for one in catalogue():
+        if one.files:
+            beside = {*one.files, "README.md", "other-Q8_0.gguf", "mmproj-other.gguf", "LICENSE"}
+            assert choose(beside, one.files) == sorted({*one.files, "LICENSE"})
+            assert all(any(fnmatch(name, pattern) for pattern in one.files) for name in one.files)
