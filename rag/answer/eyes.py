@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.answer.llama_library import last_errors, read_header, vision_library
-from rag.errors import GenerationError, ModelCorrupt, ModelError, UnreadableFile
+from rag.answer.llama_library import last_errors, vision_library
+from rag.answer.model_file import whole_header
+from rag.errors import GenerationError, ModelError, UnreadableFile
 from rag.pictures import decode, digest
 
 if TYPE_CHECKING:
@@ -53,11 +54,15 @@ class Eyes:
         self._llama = llama
         check_mmproj(mmproj)
         self._context = self._open(mmproj, gpu, threads)
-        weakref.finalize(self, self._mtmd.mtmd_free, self._context)
+        self._freed = weakref.finalize(self, self._mtmd.mtmd_free, self._context)
         if not self._mtmd.mtmd_support_vision(self._context):
             raise ModelError(f"{str(mmproj)!r} has ears but no eyes; set `mmproj` to a file for pictures")
         self.picture_tokens = max(self._count(width, height) for w, h in _SAMPLES for width, height in ((w, h), (h, w)))
         log.info("eyes of %s: at most %d tokens a picture", mmproj.name, self.picture_tokens)
+
+    def close(self) -> None:
+        """Give its memory back, before the language model's is."""
+        self._freed()
 
     def look(self, picture: bytes) -> list[int | Glance]:
         """What the model is given for an encoded picture: glances, and the tokens that it wants around them.
@@ -151,14 +156,8 @@ def check_mmproj(path: Path) -> None:
         ModelCorrupt: it is not a whole GGUF file.
         ModelError: it is another kind of model.
     """
-    last_errors()
-    header = read_header(path)
-    if header is None:
-        raise ModelCorrupt(f"{str(path)!r} is not a GGUF file: {last_errors()}; install it again")
-    if header.architecture != "clip":
+    if whole_header(path).architecture != "clip":
         raise ModelError(f"{str(path)!r} is a language model, not its eyes; set `mmproj` to its mmproj file")
-    if path.stat().st_size < header.size:
-        raise ModelCorrupt(f"{str(path)!r} has {path.stat().st_size} of {header.size} bytes; install it again")
 
 
 def presentable(image: "Image") -> "Image":
