@@ -74,9 +74,9 @@ def answer(
 ) -> Iterator[AnswerEvent]:
     """Answer `question` from the hits of `result`: Retrieved, then Deltas, then Done.
 
-    The Deltas put together are the answer's text, but for the markers that are added at the end to sentences that
-    the model left without. Without a model, or when it fails, the answer is the best evidence, quoted, and says so; so
-    it is where nothing that was found stands out, and then no model is asked.
+    The Deltas put together are the answer's text, but for markers that are added at the end to sentences that the model
+    left without, or put right. Without a model, or when it fails, the answer is the best evidence, quoted, and says so;
+    so it is where nothing that was found stands out, and then no model is asked.
 
     Args:
         answer_tokens: the longest reply.
@@ -110,11 +110,11 @@ def _written(
     generator = request.generator
     if not _may_be_shown(request, passages) and not stands_out(request.told, passages):
         draft.abstained = True
-        yield draft.add(quoted(NOTHING_STANDS_OUT, passages))
+        yield draft.say(quoted(NOTHING_STANDS_OUT, passages))
         return passages
     if generator is None or not (generator.sees or _says_anything(request.told, passages)):
         draft.finish = "no_model"
-        yield draft.add(quoted(CANNOT_SEE if generator else NO_MODEL, passages))
+        yield draft.say(quoted(CANNOT_SEE if generator else NO_MODEL, passages))
         return passages
     try:
         prompt = _prompt(request, passages, generator)
@@ -123,7 +123,7 @@ def _written(
     except (GenerationError, ModelError) as exc:
         log.warning("no answer from %s: %s", generator.name, exc)
         draft.finish = "failed"
-        yield draft.add(("\n\n" if draft.text else "") + quoted(MODEL_FAILED.format(exc), passages))
+        yield draft.say(("\n\n" if draft.text else "") + quoted(MODEL_FAILED.format(exc), passages))
     return passages
 
 
@@ -164,15 +164,16 @@ def _nothing(request: _Request, draft: Draft) -> Answer:
 def _whole(
     request: _Request, passages: tuple[Passage, ...], draft: Draft, pool: SentencePool, lines_of: LinesOf
 ) -> Answer:
-    """The finished answer with its citations."""
+    """The finished answer with its citations, each of its sentences held against the sources."""
     generator = request.generator
     spoke = draft.finish not in ("failed", "no_model") and not draft.abstained
     with Stage(draft, "cite"):
-        text, citations = cite(draft.text.strip(), passages, pool, lines_of)
+        saw = request.sight is not None and _may_be_shown(request, passages)
+        cited = cite(draft.text.strip(), passages, pool, lines_of, model_wrote=draft.ours, saw=saw)
     return Answer(
         question=request.question,
-        text=text,
-        citations=citations,
+        text=cited.text,
+        citations=cited.citations,
         passages=passages,
         finish=draft.finish,
         model=generator.name if generator and spoke else None,
@@ -181,4 +182,5 @@ def _whole(
         tokens=generator.count_tokens(draft.raw) if generator and draft.raw else 0,
         picture=digest(request.asked.picture) if request.asked else "",
         ms=draft.ms,
+        sentences=cited.sentences,
     )

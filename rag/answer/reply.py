@@ -28,6 +28,7 @@ class Draft:
 
     `raw` is what the model wrote, `text` what was made of it; `removed` counts the markers that pointed to nothing,
     `ms` are milliseconds per stage. `abstained` tells that nothing found stands out, so that no model was asked.
+    `ours` is where in `text` the program begins to speak for itself.
     """
 
     text: str = ""
@@ -35,11 +36,17 @@ class Draft:
     finish: Finish = "stop"
     removed: int = 0
     abstained: bool = False
+    ours: int | None = None
     ms: dict[str, float] = field(default_factory=dict)
 
     def add(self, text: str) -> Delta:
         self.text += text
         return Delta(text)
+
+    def say(self, text: str) -> Delta:
+        """Add what the program says itself, and quotes."""
+        self.ours = len(self.text) if self.ours is None else self.ours
+        return self.add(text)
 
 
 class Stage:
