@@ -48,7 +48,7 @@ class Entry(BaseModel):
     languages: str
     quality: str = ""
     quality_source: str = ""
-    prompts: Mapping[str, str] = Field(default_factory=dict, description="what goes before a "query" and a "document"")
+    prompts: Mapping[str, str] = Field(default_factory=dict, description="what goes before a 'query' and a 'document'")
 
     @property
     def bytes(self) -> float:
