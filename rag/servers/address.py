@@ -7,6 +7,7 @@ import httpx
 
 from rag.errors import ConfigError
 
+_LAST_PORT = 65535
 _FORM = "write it as http://127.0.0.1:PORT/v1#model"
 
 
@@ -32,7 +33,8 @@ class ServerAddress:
             url = httpx.URL(before)
         except httpx.InvalidURL as exc:
             raise ConfigError(f"{reference!r} is not the address of a model server: {exc}; {_FORM}") from exc
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query:
+        wrong = url.scheme not in ("http", "https") or not url.host or (url.port or 0) > _LAST_PORT
+        if wrong or url.userinfo or url.query:
             raise ConfigError(f"{reference!r} is not the address of a model server; {_FORM}")
         if not (allow_remote or is_loopback(url.host)):
             raise ConfigError(
