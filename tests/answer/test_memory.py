@@ -113,7 +113,9 @@ def test_heads_that_the_kernels_do_not_know_go_without_flash_attention() -> None
 
 def test_a_context_too_long_for_memory_names_one_that_fits() -> None:
     """A cache of 131,072 * 128 KiB, and the scores of 32 heads for 128 tokens of 4 bytes each: 16 GiB + 2 GiB."""
-    with pytest.raises(ModelError, match="context of 131072 tokens takes 18.0 GiB where 9.0 GiB are free") as refused:
+    with pytest.raises(
+        ModelError, match=r"context of 131072 tokens takes 18\.0 GiB where 9\.0 GiB are free"
+    ) as refused:
         place(EIGHT_B, 131_072, LAPTOP, gpu_layers=-1)
     fits = int(str(refused.value).split("`context_tokens` to ")[1].split()[0])
     assert place(EIGHT_B, fits, LAPTOP, gpu_layers=-1).footprint.cache < LAPTOP.free
