@@ -18,7 +18,7 @@ from rag.errors import ModelNotFound, StoreError
 from rag.library import Library
 from rag.live import LiveIndex
 from rag.models import starter
-from rag.models.installed import resolve
+from rag.models.installed import eyes_of, installed_model, models_folder, resolve
 from rag.moving.staging import finish_cut_off_import
 from rag.protocols import Embedder, Generator, ImageEmbedder, Store
 from rag.servers.reference import names_server
@@ -81,7 +81,9 @@ def build_embedder(settings: Settings, reference: str = "") -> Embedder:
 
 def build_image_embedder(settings: Settings) -> ImageEmbedder | None:
     """The image embedder that the settings name; None when there is none, and pictures are found by their words."""
-    files = find_clip(settings.image_embedder, settings.home / "models")
+    chosen = settings.image_embedder
+    is_name = installed_model(chosen, settings.home) is not None
+    files = find_clip(str(resolve(chosen, settings.home)) if is_name else chosen, models_folder(settings.home))
     if files is None:
         return None
     limit = settings.max_megapixels
@@ -101,9 +103,9 @@ def build_generator(settings: Settings) -> Generator | None:
             return None
         name = starter.GENERATOR_NAME
     else:
-        path = Path(settings.generator).expanduser().absolute()
-        name = path.stem
-    eyes = settings.mmproj.expanduser().absolute() if settings.mmproj else None
+        path = resolve(settings.generator, settings.home)
+        name = settings.generator if installed_model(settings.generator, settings.home) else path.stem
+    eyes = settings.mmproj.expanduser().absolute() if settings.mmproj else eyes_of(path)
     context, layers = settings.context_tokens, settings.gpu_layers
     return LlamaGenerator(path, name=name, context_tokens=context, gpu_layers=layers, mmproj=eyes)
 
