@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -57,12 +58,12 @@ class Schema:
         """The collection of that name, or the one that an alias of that name points to."""
         return self.collections.get(self.aliases.get(name, name))
 
-    def answer(self, method: str, path: list[str], body: Any) -> Reply:
-        """What the server replies to `method` at /v1/<path>."""
+    def answer(self, method: str, path: list[str], body: Any, tenant: str = "") -> Reply:
+        """What the server replies to `method` at /v1/<path>?tenant=<tenant>."""
         routes: dict[str, Callable[[str, list[str], Any], Reply]] = {
             "schema": self._schema,
             "aliases": self._aliases,
-            "objects": self._objects,
+            "objects": partial(self._objects, tenant),
             "nodes": self._nodes,
         }
         if path == ["meta"]:
@@ -81,7 +82,7 @@ class Schema:
         if collection is None:
             return 404, None
         if path[1:2] == ["tenants"]:
-            return _tenants(collection, method, body)
+            return _tenants(collection, method, path[2:], body)
         if path[1:2] == ["properties"]:
             collection.config["properties"].append(body)
             return 200, body
@@ -117,15 +118,20 @@ class Schema:
             return 204, None
         return 200, {"alias": alias, "class": self.aliases[alias]}
 
-    def _objects(self, method: str, path: list[str], body: Any) -> Reply:
+    def _objects(self, asked: str, method: str, path: list[str], body: Any) -> Reply:
         collection, uuid = self.find(path[0] if path else body["class"]), UUID(path[1] if path else body["id"])
         if collection is None:
             return 404, None
         if method not in ("GET", "HEAD") and self.read_only:
             return 500, _error(f"put object: store is read-only due to: {self.read_only}")
-        held = collection.held[(body or {}).get("tenant", "")]
+        tenant = (body or {}).get("tenant", asked)
+        if tenant not in collection.held:
+            return 422, _error(f'search index {collection.name.lower()}: tenant not found: "{tenant}"')
+        held = collection.held[tenant]
+        if method == "POST" and uuid in held:
+            return 422, _error(f"id '{uuid}' already exists")
         if method == "POST" or (method == "PUT" and uuid in held):
-            collection.put("", Thing(uuid, dict(body.get("properties", {})), _vectors(body)))
+            collection.put(tenant, Thing(uuid, dict(body.get("properties", {})), _vectors(body)))
             return 200, body
         if uuid not in held:
             return 404, None
@@ -154,7 +160,9 @@ class Schema:
         return [collection.config for collection in self.collections.values()]
 
 
-def _tenants(collection: Collection, method: str, body: Any) -> Reply:
+def _tenants(collection: Collection, method: str, path: list[str], body: Any) -> Reply:
+    if path:
+        return (200, {"name": path[0], "activityStatus": "HOT"}) if path[0] in collection.held else (404, None)
     names = [one["name"] if isinstance(one, dict) else one for one in body or []]
     for name in names:
         if method == "DELETE":

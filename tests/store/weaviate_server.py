@@ -19,6 +19,7 @@ import pytest
 import weaviate
 
 from rag.store.weaviate_store import WeaviateStore
+from rag.store.weaviate_tenants import COLLECTION, TenantVersions
 
 _START_SECONDS = 60
 _REASON = "no Weaviate server: set WEAVIATE_URL to a running one, or WEAVIATE_BINARY to the program"
@@ -170,8 +171,10 @@ def drop(store: WeaviateStore) -> None:
     """Close a store and delete everything that its library has on the server."""
     client: weaviate.WeaviateClient = store._connection.client
     versions = store.versions_of_index
-    names = versions.all()
-    client.alias.delete(alias_name=versions.name)
-    for name in names:
-        client.collections.delete(versions.collection(name))
+    names = [versions.collection(name) for name in versions.all()]
+    if isinstance(versions, TenantVersions):
+        client.collections.use(COLLECTION).tenants.remove([*names, versions.name])
+    else:
+        client.alias.delete(alias_name=versions.name)
+        client.collections.delete(names)
     store.close()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import grpc
 from weaviate.proto.v1 import health_weaviate_pb2, weaviate_pb2_grpc
@@ -154,11 +154,12 @@ def _handler(stub: WeaviateStub) -> type[BaseHTTPRequestHandler]:
 
         def handle_any(self) -> None:
             data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path = [unquote(part) for part in urlsplit(self.path).path.split("/")[2:]]
-            key = self.headers.get("Authorization") or ""
-            self._reply(*self._answer(path, key, json.loads(data) if data else None))
+            url = urlsplit(self.path)
+            path = [unquote(part) for part in url.path.split("/")[2:]]
+            key, tenant = self.headers.get("Authorization") or "", "".join(parse_qs(url.query).get("tenant", ()))
+            self._reply(*self._answer(path, key, json.loads(data) if data else None, tenant))
 
-        def _answer(self, path: list[str], key: str, body: Any) -> tuple[int, Any]:
+        def _answer(self, path: list[str], key: str, body: Any, tenant: str) -> tuple[int, Any]:
             public = path[0] == ".well-known"
             fault = stub.admit("HTTP", key if not public else next(iter(stub.faults.keys), ""))
             if fault is not None:
@@ -167,7 +168,7 @@ def _handler(stub: WeaviateStub) -> type[BaseHTTPRequestHandler]:
                 message = "authorization, forbidden action: user 'reader' has insufficient permissions to C"
                 return 403, {"error": [{"message": message}]}
             with stub.lock:
-                return stub.schema.answer(self.command, path, body)
+                return stub.schema.answer(self.command, path, body, tenant)
 
         def _reply(self, status: int, body: Any) -> None:
             data = to_json(body)
