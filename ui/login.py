@@ -30,7 +30,7 @@ _POLICY = (
 def shows(token: str, headers: Headers) -> bool:
     """Whether a request shows the token, or the cookie of somebody who did."""
     scheme, _, given = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and _same(given.strip(), token):
+    if scheme.lower() == "bearer" and _same(given.strip().encode("latin-1"), token):
         return True
     try:
         cookie = SimpleCookie(headers.get("cookie", "")).get(_COOKIE)
@@ -55,7 +55,7 @@ def make_login(token: str) -> APIRouter:
             if len(form) > _FORM:
                 return _page("That is too long to be the token.")
         given = parse_qs(form.decode("utf-8", "replace")).get("token", [""])[0]
-        if not _same(given.strip(), token):
+        if not _same(given.strip().encode("utf-8", "replace"), token):
             return _page("That is not the token.")
         answer = RedirectResponse("/", 303)
         secure = request.url.scheme == "https"
@@ -109,9 +109,9 @@ def _is_sealed(value: str, token: str) -> bool:
     until, _, _ = value.partition(".")
     if not (until.isascii() and until.isdecimal() and len(until) <= 12):
         return False
-    return _same(value, _sealed(int(until), token)) and int(until) > time.time()
+    return _same(value.encode("utf-8", "replace"), _sealed(int(until), token)) and int(until) > time.time()
 
 
-def _same(given: str, expected: str) -> bool:
+def _same(given: bytes, expected: str) -> bool:
     """Compared in a time that tells nothing about how much of it is right."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+    return hmac.compare_digest(given, expected.encode())

@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 from rag.errors import GenerationError, ModelNotFound, StoreError
 from rag.filters import Filter, In
 from rag.records import AnswerEvent, Delta, Message, Retrieved
-from tests.api.conftest import HOME, make_library
+from tests.api.serving import HOME, make_library
 from tests.ui.fakes import FakeLibrary, encoded
 from ui.app import build_app
 
@@ -43,9 +44,7 @@ class Listening(FakeLibrary):
 
 @pytest.fixture(scope="module")
 def listening(tmp_path_factory: pytest.TempPathFactory) -> Listening:
-    made = make_library(tmp_path_factory.mktemp("home"))
-    made.__class__ = Listening
-    return made  # type: ignore[return-value]
+    return make_library(tmp_path_factory.mktemp("home"), Listening)
 
 
 @pytest.fixture(scope="module")
@@ -237,9 +236,8 @@ class Failing(FakeLibrary):
         raise self.error
 
 
-def test_an_error_on_the_way_ends_the_stream_with_an_event(tmp_path: object) -> None:
-    library = make_library(tmp_path)  # type: ignore[arg-type]
-    library.__class__ = Failing
+def test_an_error_on_the_way_ends_the_stream_with_an_event(tmp_path: Path) -> None:
+    library = make_library(tmp_path, Failing)
     client = TestClient(build_app(library), base_url=HOME)  # type: ignore[arg-type]
     *_, last = [line.removeprefix("data: ") for line in ask(client, stream=True).text.split("\n\n") if line]
     assert json.loads(last)["error"] == {
@@ -250,10 +248,9 @@ def test_an_error_on_the_way_ends_the_stream_with_an_event(tmp_path: object) -> 
     }
 
 
-def test_what_nobody_expected_is_a_500_without_its_text(tmp_path: object) -> None:
-    library = make_library(tmp_path)  # type: ignore[arg-type]
-    library.__class__ = Failing
-    library.error = RuntimeError("secret path /home/ada")  # type: ignore[attr-defined]
+def test_what_nobody_expected_is_a_500_without_its_text(tmp_path: Path) -> None:
+    library = make_library(tmp_path, Failing)
+    library.error = RuntimeError("secret path /home/ada")
     client = TestClient(build_app(library), base_url=HOME)  # type: ignore[arg-type]
     answer = ask(client)
     assert answer.status_code == 500

@@ -1,6 +1,7 @@
 """`/api` through the real application: the same JSON as the command line's, in parts of limited size."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from starlette.testclient import TestClient
 from rag import json_forms
 from rag.filters import Filter, In, both, parse
 from rag.records import SearchResult, document_id
-from tests.api.conftest import BEES, HOME, make_library
+from tests.api.serving import BEES, HOME, make_library
 from tests.ui.fakes import FakeLibrary, encoded
 from ui.app import build_app
 
@@ -36,18 +37,17 @@ class Listening(FakeLibrary):
         return SearchResult(text, (), {})
 
 
-def test_everything_that_the_command_line_can_search_with_arrives(tmp_path: Any) -> None:
-    library = make_library(tmp_path)
-    library.__class__ = Listening
+def test_everything_that_the_command_line_can_search_with_arrives(tmp_path: Path) -> None:
+    library = make_library(tmp_path, Listening)
     client = TestClient(build_app(library), base_url=HOME)  # type: ignore[arg-type]
     picture = base64.b64encode(encoded("#336699")).decode()
     body = {"query": "sea", "k": 7, "where": "-tag:old", "kind": "image", "like": "0" * 32, "picture": picture}
     assert client.post("/api/search", json=body).status_code == 200
     where = both(parse("-tag:old"), In("modality", ("image",)))
-    assert library.searched == ("sea", encoded("#336699"), "0" * 32, 7, where)  # type: ignore[attr-defined]
+    assert library.searched == ("sea", encoded("#336699"), "0" * 32, 7, where)
     client.get("/api/search", params={"query": "sea", "where": "kind:pdf", "kind": "text"})
     where = both(parse("kind:pdf"), In("modality", ("text",)))
-    assert library.searched == ("sea", None, "", 10, where)  # type: ignore[attr-defined]
+    assert library.searched == ("sea", None, "", 10, where)
 
 
 @pytest.mark.parametrize(

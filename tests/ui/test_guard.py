@@ -60,6 +60,33 @@ def test_requests_from_other_pages_are_refused(client: TestClient, origin: str) 
     assert client.post("/gradio_api/queue/join", headers={"origin": origin}, json={}).status_code == 403
 
 
+API = ["/v1/models", "/v1/chat/completions", "/api/documents", "/api/search?query=x", "/api/openapi.json", "/mcp"]
+
+
+@pytest.mark.parametrize("path", API)
+def test_the_api_is_behind_the_same_door(client: TestClient, path: str) -> None:
+    for headers in (
+        {"host": "evil.example:7860"},
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:3000"},
+        {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"},
+        {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"},
+    ):
+        for answer in (client.get(path, headers=headers), client.post(path, headers=headers, json={})):
+            assert answer.status_code == 403
+            assert answer.json()["error"]["message"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", API)
+def test_no_page_elsewhere_is_let_in_by_cors(client: TestClient, path: str) -> None:
+    asked = {"origin": HOME, "access-control-request-method": "POST"}
+    assert client.options(path, headers=asked).status_code == 405
+    for answer in (client.get(path), client.options(path, headers={**asked, "origin": "https://evil.example"})):
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
 def test_other_sites_may_link_here_but_not_embed(client: TestClient) -> None:
     elsewhere = {"sec-fetch-site": "cross-site"}
     assert client.get("/pulse", headers={**elsewhere, "sec-fetch-mode": "no-cors"}).status_code == 403
