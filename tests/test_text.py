@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from rag.text import duration, encodable, one_line, sentences
+from rag.text import duration, encodable, one_line, sentences, size_words
 
 
 def cut(text: str, language: str = "en") -> list[str]:
@@ -99,3 +99,8 @@ def test_one_line(text: str, limit: int | None, expected: str) -> None:
 )
 def test_durations(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+def test_sizes_as_people_say_them() -> None:
+    mib = 1 << 20
+    assert [size_words(size) for size in (90 * mib, 1024 * mib, 1536 * mib)] == ["90 MiB", "1.0 GiB", "1.5 GiB"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rag.answer.gguf import GgufHeader
 from rag.errors import ModelError
 from rag.records import Footprint
+from rag.text import size_words
 
 _MIB = 1 << 20
 _CACHE_BYTES = 2  # of a number in the KV cache, which is f16
@@ -170,11 +171,6 @@ def layers_that_fit(shape: Shape, context: int, gpus: Sequence[Gpu]) -> int:
             break
         fitting += 1
     return fitting
-
-
-def size_words(size: int) -> str:
-    """`1.4 GiB`, `90 MiB`: bytes as people say them."""
-    return f"{size / 1024 / _MIB:.1f} GiB" if size >= 1024 * _MIB else f"{size / _MIB:.0f} MiB"
 
 
 def _largest_layers(shape: Shape, context: int) -> list[tuple[int, int]]:

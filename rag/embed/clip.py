@@ -98,7 +98,7 @@ class ClipEmbedder:
         with self._loading:
             if self._ready is None:
                 from rag.embed.clip_model import load_clip
-                from rag.embed.device import place
+                from rag.embed.device import footprint, place
 
                 placement = place(self._device, self._precision)
                 model = load_clip(self._files, placement.device, placement.precision)
@@ -110,6 +110,7 @@ class ClipEmbedder:
                     placement.precision,
                     placement.reason,
                     loaded=True,
+                    footprint=footprint(model.network),
                 )
             return self._ready
 

@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 
 from rag.errors import ConfigError
+from rag.records import Footprint
 
 DeviceSetting = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionSetting = Literal["auto", "fp32", "bf16", "fp16"]
@@ -25,6 +26,13 @@ class Placement:
     @property
     def dtype(self) -> torch.dtype:
         return _DTYPES[self.precision]
+
+
+def footprint(model: torch.nn.Module) -> Footprint:
+    """What the weights of `model` take, and whether that is memory of a card."""
+    weights = list(model.parameters())
+    size = sum(each.numel() * each.element_size() for each in weights)
+    return Footprint(size, on_gpu=size if weights and weights[0].device.type != "cpu" else 0)
 
 
 def place(device: DeviceSetting = "auto", precision: PrecisionSetting = "auto") -> Placement:

