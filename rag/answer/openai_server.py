@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _PER_MESSAGE = 8  # tokens that a chat template puts around a message, at most
 _AROUND = 32  # tokens that it puts before all of them
+_PER_PICTURE = 8  # tokens around a picture, at most, that depend on what stands beside it
 _LONGEST = (
     896  # pixels of a side of a picture that is sent: 1,024 tokens where 28 of them make one, as in Qwen's models
 )
@@ -135,9 +136,9 @@ class ServerGenerator:
         if not self.sees:
             return 0
         with_one, without = (self._prompt_tokens(pictures) for pictures in ((_sample(),), ()))
-        taken = with_one - without if with_one and without else 0
+        taken = with_one - without + _PER_PICTURE if with_one and without and with_one > without else 0
         log.info("a picture takes %d tokens of %s", taken, self.name)
-        return taken if taken > 0 else _USUAL_PICTURE
+        return taken or _USUAL_PICTURE
 
     @property
     def state(self) -> ModelState:

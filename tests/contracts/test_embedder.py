@@ -1,12 +1,15 @@
-"""What every Embedder promises, on the model-free one and on the real starter model in both precisions."""
+"""What every Embedder promises, on the model-free one, on the real starter model in both precisions, and on
+that model behind a real server."""
 
 import numpy as np
 import pytest
 
 from rag.embed.hashing import HashingEmbedder
+from rag.embed.openai_server import ServerEmbedder
 from rag.embed.text import TextEmbedder
 from rag.models import starter
 from rag.protocols import Embedder
+from rag.servers.address import ServerAddress
 
 TEXTS = ["the cat sat on the mat", "a feline rested on the rug", "quarterly revenue rose", "", "漢字とかな", "x" * 5000]
 
@@ -23,9 +26,11 @@ def minilm(precision: str) -> TextEmbedder:
 
 @pytest.fixture(
     scope="module",
-    params=["hashing", pytest.param("fp32", marks=pytest.mark.model), pytest.param("bf16", marks=pytest.mark.model)],
+    params=["hashing", *(pytest.param(each, marks=pytest.mark.model) for each in ("fp32", "bf16", "server"))],
 )
 def embedder(request: pytest.FixtureRequest) -> Embedder:
+    if request.param == "server":
+        return ServerEmbedder(ServerAddress(request.getfixturevalue("model_server"), "minilm"))
     return HashingEmbedder() if request.param == "hashing" else minilm(request.param)
 
 

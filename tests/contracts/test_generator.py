@@ -1,4 +1,5 @@
-"""What every Generator promises: the scripted one, llama.cpp with the real starter model, and that with eyes."""
+"""What every Generator promises: the scripted one, llama.cpp with the real starter model, the same model on
+llama-cpp-python's own server, and each of them with eyes."""
 
 import threading
 from collections.abc import Sequence
@@ -6,11 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from rag.answer.llama import LlamaGenerator
+from rag.answer.openai_server import ServerGenerator
 from rag.errors import PromptTooLong
 from rag.models import starter
 from rag.pictures import digest
 from rag.protocols import Generator
 from rag.records import Message
+from rag.servers.address import ServerAddress
 from tests.answer.tiny_eyes import colour_words, picture, write_eyes
 from tests.fakes import ScriptedGenerator
 
@@ -32,12 +35,18 @@ def echo(messages: Sequence[Message]) -> str:
         "scripted with eyes",
         pytest.param("llama", marks=pytest.mark.model),
         pytest.param("llama with eyes", marks=pytest.mark.model),
+        pytest.param("server", marks=pytest.mark.model),
+        pytest.param("server with eyes", marks=pytest.mark.model),
     ],
 )
 def generator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator:
     with_eyes = request.param.endswith("with eyes")
     if request.param.startswith("scripted"):
         return ScriptedGenerator(echo, context_tokens=CONTEXT, picture_tokens=10 if with_eyes else 0)
+    if request.param.startswith("server"):
+        url = request.getfixturevalue("model_server")
+        address = ServerAddress(url, "smollm2-sees" if with_eyes else "smollm2")
+        return ServerGenerator(address, context_tokens=CONTEXT, sees=with_eyes)
     path = starter.generator_file()
     mmproj = write_eyes(tmp_path_factory.mktemp("eyes") / "mmproj.gguf", colour_words(path)) if with_eyes else None
     return LlamaGenerator(path, context_tokens=CONTEXT, gpu_layers=0, mmproj=mmproj)

@@ -10,7 +10,31 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
+
+CONTEXT = 512
 _RUNNING = re.compile(r"running on (http://127\.0\.0\.1:\d+)")
+
+
+@pytest.fixture(scope="session")
+def model_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server with the starter models: "smollm2", "smollm2-sees" with the eyes made for tests, and "minilm"."""
+    from rag.models import starter
+    from tests.answer.tiny_eyes import colour_words, write_eyes
+    from tests.servers.minilm_gguf import write_minilm
+
+    folder, chat = tmp_path_factory.mktemp("model-server"), starter.generator_file()
+    eyes = write_eyes(folder / "mmproj.gguf", colour_words(chat))
+    embedder = write_minilm(folder / "minilm.gguf", starter.embedder_folder())
+    common = {"n_ctx": CONTEXT, "n_batch": CONTEXT, "n_ubatch": CONTEXT, "logits_all": False, "verbose": False}
+    common |= {"n_threads": 1, "n_threads_batch": 1}  # threads that wait for each other are slow on a busy machine
+    models = [
+        {"model": str(chat), "model_alias": "smollm2"},
+        {"model": str(chat), "model_alias": "smollm2-sees", "chat_format": "llava-1-5", "clip_model_path": str(eyes)},
+        {"model": str(embedder), "model_alias": "minilm", "embedding": True},
+    ]
+    with llama_cpp_server(folder, [common | model for model in models]) as url:
+        yield url
 
 
 @contextmanager
