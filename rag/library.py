@@ -10,6 +10,7 @@ from threading import Event, Lock
 from rag.adopting import adopted
 from rag.answer.answer import answer
 from rag.answer.describe import describe
+from rag.answer.standalone import stand_alone
 from rag.config import Settings
 from rag.databases import Databases
 from rag.errors import GenerationError, ModelError, StoreError, UnreadableFile
@@ -342,7 +343,8 @@ class Library:
     ) -> Iterator[AnswerEvent]:
         """An answer as it comes: Retrieved, then Deltas, then Done. Closing the iterator or `stop` ends it.
 
-        A `picture` that the question is about is looked for as well, shown to a model that sees, and kept.
+        A question that leans on the `history` before it is made to stand alone first. A `picture` that the question is
+        about is looked for as well, shown to a model that sees, and kept.
         `answer_tokens` is the longest reply, where that is shorter than the settings allow.
 
         Raises:
@@ -352,10 +354,12 @@ class Library:
         sources, most = self.settings.sources, self.settings.answer_tokens
         if picture is not None:
             self.keep_picture(picture)
-        query = self._query(question, picture)
+        standalone = "" if picture else stand_alone(question, history, self._generator, stop)
+        query = self._query(standalone or question, picture)
         yield from answer(
             question,
             choose(self._found(query, HITS_PER_SOURCE * sources, where), sources),
+            standalone=standalone,
             embedder=self._embedder,
             generator=self._generator,
             answer_tokens=min(most, answer_tokens or most),

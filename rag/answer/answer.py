@@ -36,6 +36,7 @@ class _Request:
     """What is asked, and what it is answered with: the arguments of `answer`."""
 
     question: str
+    standalone: str
     generator: Generator | None
     answer_tokens: int
     history: Sequence[Message]
@@ -45,9 +46,14 @@ class _Request:
     prompt_pictures: int
 
     @property
+    def meant(self) -> str:
+        """The question as it can be understood by itself."""
+        return self.standalone or self.question
+
+    @property
     def told(self) -> str:
         """All the words there are to go by: the question's, and those in its picture."""
-        return f"{self.question}\n{self.asked.words if self.asked else ''}".strip()
+        return f"{self.meant}\n{self.asked.words if self.asked else ''}".strip()
 
     @property
     def sight(self) -> Sight | None:
@@ -63,6 +69,7 @@ def answer(
     *,
     embedder: Embedder,
     generator: Generator | None,
+    standalone: str = "",
     answer_tokens: int = 256,
     history: Sequence[Message] = (),
     stop: Event | None = None,
@@ -79,6 +86,7 @@ def answer(
     so it is where nothing that was found stands out, and then no model is asked.
 
     Args:
+        standalone: the question made to stand alone, where it leans on `history`; `result` was found with it then.
         answer_tokens: the longest reply.
         history: earlier questions and answers, oldest first.
         stop: set it to end the reply at the next token; what was written is kept and cited.
@@ -89,12 +97,15 @@ def answer(
         lines_of: the lines that were read where a chunk is from, for the regions of citations.
     """
     picture = Asked(asked, asked_words) if asked else None
-    request = _Request(question, generator, answer_tokens, history, stop, picture, picture_of, prompt_pictures)
+    request = _Request(
+        question, standalone, generator, answer_tokens, history, stop, picture, picture_of, prompt_pictures
+    )
     draft = Draft(ms=dict(result.ms))
     with Stage(draft, "evidence"):
         passages = numbered(result)
         pool = SentencePool(passages, embedder)
-        passages = mark(request.told, passages, pool) if request.told else passages
+        if request.told:
+            passages = mark(request.told, passages, pool, beside=question if standalone else "")
     yield Retrieved(result, passages)
     if not passages:
         yield Done(_nothing(request, draft))
@@ -141,9 +152,9 @@ def _prompt(request: _Request, passages: Sequence[Passage], generator: Generator
     """A small model is left to quote, unless it is to look at what it was asked with, which nothing else can tell."""
     looks = request.asked is not None and generator.sees
     if 0 < generator.parameters < _SMALL and any(p.evidence for p in passages) and not looks:
-        return build_small_prompt(request.question, passages)
+        return build_small_prompt(request.meant, passages)
     return build_prompt(
-        request.question,
+        request.meant,
         passages,
         history=request.history,
         context_tokens=generator.context_tokens,
@@ -158,7 +169,18 @@ def _nothing(request: _Request, draft: Draft) -> Answer:
     """The answer where nothing was found."""
     text = NOTHING_FOUND if request.question.strip() else NOTHING_LIKE_IT
     picture = digest(request.asked.picture) if request.asked else ""
-    return Answer(request.question, text, (), (), "stop", None, abstained=True, picture=picture, ms=draft.ms)
+    return Answer(
+        question=request.question,
+        text=text,
+        citations=(),
+        passages=(),
+        finish="stop",
+        model=None,
+        abstained=True,
+        picture=picture,
+        standalone=request.standalone,
+        ms=draft.ms,
+    )
 
 
 def _whole(
@@ -181,6 +203,7 @@ def _whole(
         abstained=draft.abstained,
         tokens=generator.count_tokens(draft.raw) if generator and draft.raw else 0,
         picture=digest(request.asked.picture) if request.asked else "",
+        standalone=request.standalone,
         ms=draft.ms,
         sentences=cited.sentences,
     )

@@ -111,15 +111,20 @@ def grams(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def mark(question: str, passages: Sequence[Passage], pool: SentencePool, *, most: int = 2) -> tuple[Passage, ...]:
+def mark(
+    question: str, passages: Sequence[Passage], pool: SentencePool, *, beside: str = "", most: int = 2
+) -> tuple[Passage, ...]:
     """`passages` with the sentences of `pool` that bear on `question` as their evidence.
 
-    A sentence whose score is below half of the best one's is left out, so a passage may have none.
+    A sentence whose score is below half of the best one's is left out, so a passage may have none. `beside` is the
+    question as it was asked, where `question` is that one made to stand alone; a score is the mean of both then, for
+    what was carried over from an earlier question points to that one's answer too.
     """
     if not pool.sentences:
         return tuple(passages)
     standing = np.array([sentence.passage.hit.score for sentence in pool.sentences], np.float32)
-    scores = (pool.scores([question])[0] + _STANDING * standing) / (1 + _STANDING)
+    scores = pool.scores([question, beside] if beside else [question]).mean(axis=0)
+    scores = (scores + _STANDING * standing) / (1 + _STANDING)
     enough = _CLEAR * float(scores.max())
     found: dict[int, list[Evidence]] = {}
     for i in np.argsort(-scores, kind="stable"):
