@@ -5,6 +5,7 @@ version is live. So a version, the model that made it and the documents that it 
 """
 
 import logging
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -165,6 +166,8 @@ class IndexVersions:
             if version in named and not named[version]:
                 self._place.delete(version)
                 self.manifest_path(version).unlink(missing_ok=True)
+                if version != FIRST:
+                    shutil.rmtree(folder_of(self._index, version), ignore_errors=True)  # what is left says nothing
 
     # --- which documents a version has ---------------------------------------------------------------------------
 
