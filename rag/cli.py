@@ -5,25 +5,23 @@ Exit status: 0 all of it worked, 1 some of it failed and was reported, 2 the cal
 
 import dataclasses
 import re
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rag import cli_mcp, cli_models, cli_moving, json_forms, terminal
+from rag import cli_index, cli_mcp, cli_models, cli_moving, json_forms, terminal
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, UnreadableFile
 from rag.filters import Filter, In, both, parse
 from rag.library import Library
-from rag.progress import progress_bar
+from rag.progress import progress_bar, stoppable
 from rag.records import Delta, Done, Kind, Modality, Retrieved
 from rag.terminal import err, out
 
@@ -66,7 +64,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Index files and folders. Unchanged files are skipped; a broken file costs one line of the report."""
-    with _library() as library, _stoppable() as stop, progress_bar(err) as show:
+    with _library() as library, stoppable(err) as stop, progress_bar(err) as show:
         report = library.add(paths, prune=prune, on_progress=show, stop=stop)
         status = library.status()
     if as_json:
@@ -107,7 +105,7 @@ def ask(
     as_json: AsJson = False,
 ) -> None:
     """An answer from the local model, streamed, with its sources."""
-    with _library() as library, _stoppable() as stop, _shown(image, library) as picture:
+    with _library() as library, stoppable(err) as stop, _shown(image, library) as picture:
         answer = None
         for event in library.ask(question, picture=picture, where=_filter(where, None), stop=stop):
             if isinstance(event, Delta) and not as_json:
@@ -160,7 +158,7 @@ def show(
 @app.command()
 def look(as_json: AsJson = False) -> None:
     """Look at the pictures that no image embedder has seen yet: after one was installed, or after an interruption."""
-    with _library() as library, _stoppable() as stop, progress_bar(err, "pictures") as show_progress:
+    with _library() as library, stoppable(err) as stop, progress_bar(err, "pictures") as show_progress:
         seen = library.look(on_progress=show_progress, stop=stop)
         status = library.status()
     if as_json:
@@ -264,23 +262,6 @@ def _library(**chosen: Any) -> Iterator[Library]:
 
 
 @contextmanager
-def _stoppable() -> Iterator[Event]:
-    """The first Ctrl-C asks for an orderly end, the second one kills."""
-    stop = Event()
-
-    def first(*_: object) -> None:
-        err.print("[yellow]stopping after what is in work; press Ctrl-C again to end at once[/yellow]")
-        signal.signal(signal.SIGINT, before)
-        stop.set()
-
-    before = signal.signal(signal.SIGINT, first)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
 def _shown(file: Path | None, library: Library) -> Iterator[bytes | None]:
     """The bytes of the picture that is asked with. What cannot be read or decoded is a wrong call that names it."""
     if file is None:
@@ -309,6 +290,7 @@ def _filter(where: str, modality: Modality | None) -> Filter | None:
     return both(parse(where), In("modality", (modality,)) if modality else None)
 
 
+cli_index.register(app)
 cli_mcp.register(app)
 cli_moving.register(app)
 cli_models.register(app)

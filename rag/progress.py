@@ -1,14 +1,17 @@
-"""Long work on a terminal: a bar with rate and time left on standard error, lines where there is no terminal."""
+"""Long work on a terminal: a bar with rate and time left on standard error, and Ctrl-C for an orderly end."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Event
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from rag.records import Progress
-from rag.text import duration
+from rag.text import duration, visible
 
 
 @contextmanager
@@ -36,5 +39,23 @@ def progress_bar(console: Console, unit: str = "chunks") -> Iterator[Callable[[P
         yield show
 
 
+@contextmanager
+def stoppable(console: Console) -> Iterator[Event]:
+    """The first Ctrl-C asks for an orderly end, the second one kills."""
+    stop = Event()
+
+    def first(*_: object) -> None:
+        console.print("[yellow]stopping after what is in work; press Ctrl-C again to end at once[/yellow]")
+        signal.signal(signal.SIGINT, before)
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _short(path: str, width: int = 40) -> str:
-    return path if len(path) <= width else "…" + path[-(width - 1) :]
+    path = visible(path)
+    return escape(path if len(path) <= width else "…" + path[-(width - 1) :])

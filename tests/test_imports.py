@@ -62,12 +62,15 @@ MAY_IMPORT = {
         "rag.json_forms",
         "rag.terminal",
         "rag.models",
+        "rag.cli_index",
         "rag.cli_lab",
         "rag.cli_moving",
         "rag.cli_mcp",
         "rag.cli_models",
         "ui",
     },
+    "rag.cli_index": SHARED
+    | {"rag.build", "rag.cli_models", "rag.library", "rag.models", "rag.progress", "rag.terminal"},
     "rag.cli_lab": SHARED | {"rag.lab", "rag.terminal"},
     "rag.cli_moving": SHARED
     | {"rag.build", "rag.databases", "rag.moving", "rag.progress", "rag.store", "rag.terminal"},
