@@ -1,6 +1,7 @@
 """How results look to a person at a terminal: standard output for results, standard error for all that is not."""
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -8,14 +9,41 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from rag.records import AddReport, Answer, Chunk, Document, DocumentInfo, FoundBy, Picture, SearchResult, Status
+from rag.records import (
+    AddReport,
+    Answer,
+    Chunk,
+    Document,
+    DocumentInfo,
+    FoundBy,
+    Picture,
+    SearchResult,
+    Status,
+    Support,
+)
+from rag.text import one_line, visible
 
 _UNBROKEN = 1000  # columns where there is no terminal: a path broken over two lines is no use to another program
 _SHOWN = 300  # characters of a hit's text
+_SENTENCE = 160  # and of a sentence that the sources do not bear out
+_DOUBTS: dict[Support, str] = {
+    "partly": "[dim]only partly supported by the sources:[/dim]",
+    "unsupported": "[yellow]not supported by the sources:[/yellow]",
+}
+_STEERS = re.compile(r"[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # what JSON lets through and a terminal may obey
 
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _UNBROKEN)
-err = Console(highlight=False, stderr=True, width=None if sys.stderr.isatty() else _UNBROKEN)
+
+class Terminal(Console):
+    """A console on which no text moves the cursor, changes colours or rings: escape sequences are left out of it."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
+out = Terminal(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else _UNBROKEN)
+err = Terminal(highlight=False, stderr=True, width=None if sys.stderr.isatty() else _UNBROKEN)
 
 
 def print_report(report: AddReport, status: Status) -> None:
@@ -77,8 +105,13 @@ def print_hits(result: SearchResult) -> None:
 
 
 def print_sources(answer: Answer) -> None:
+    """The sources of an answer that was printed as it came, and first which of its sentences they do not support."""
     cited = {citation.number for citation in answer.citations}
     out.print()
+    for sentence in answer.sentences:
+        if words := _DOUBTS.get(sentence.support):
+            quoted = escape(one_line(answer.text[sentence.start : sentence.end], _SENTENCE))
+            out.print(f"{words} {quoted} [dim]({escape('; '.join(sentence.reasons))})[/dim]")
     for passage in answer.passages:
         chunk = passage.hit.chunk
         mark = "bold" if passage.number in cited else "dim"
@@ -114,9 +147,13 @@ def print_json(value: object) -> None:
     def plain(item: Any) -> object:
         return item.isoformat() if hasattr(item, "isoformat") else str(item)
 
-    text = json.dumps(value, ensure_ascii=False, default=plain)
+    text = _STEERS.sub(_escaped, json.dumps(value, ensure_ascii=False, default=plain))
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
     sys.stdout.flush()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def counted(count: int, noun: str) -> str:

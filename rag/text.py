@@ -10,6 +10,11 @@ _WINDOW = 4000
 _BLOCK_END = re.compile(r"\n\s*\n|\n(?=[ \t]*(?:[-*+•>|]|\d{1,3}[.)]|#{1,6})[ \t])")
 _MARKER = re.compile(r"\s*(?:[-*+•>|]|\d{1,3}[.)]|#{1,6})[ \t]+(?=\S)")
 _NOT_ENCODABLE = re.compile(r"[\x00\ud800-\udfff]")
+# Control characters but tab and line feed, what turns the direction of text round, and what is not seen at all. Marks
+# of direction and joiners stay: Arabic, Hebrew, Indic scripts and emoji are written with them.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 _SPACE_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
@@ -38,6 +43,11 @@ def sentences(text: str, language: str = "en") -> list[tuple[int, int]]:
 def encodable(text: str) -> str:
     """`text` with each NUL and lone surrogate, which UTF-8 and databases refuse, replaced by U+FFFD: same length."""
     return _NOT_ENCODABLE.sub("�", text)
+
+
+def visible(text: str) -> str:
+    """`text` without what steers a terminal, turns its direction round or hides words in it; all that is read stays."""
+    return _UNSEEN.sub("", text)
 
 
 def one_line(text: str, limit: int | None = None) -> str:

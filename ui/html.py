@@ -7,6 +7,8 @@ Whatever comes from documents, file names or the model is a plain `str`, so it i
 import html
 from collections.abc import Iterable
 
+from rag.text import visible
+
 Attribute = str | int | float | bool | None
 
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
@@ -20,8 +22,11 @@ class Html(str):
 
 
 def escape(text: object) -> Html:
-    """`text` as inert characters; what UTF-8 cannot carry (lone surrogates of odd file names) becomes "?"."""
-    clean = str(text).replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
+    """`text` as inert characters; what UTF-8 cannot carry (lone surrogates of odd file names) becomes "?".
+
+    What is not seen, or turns the direction of what follows round, is left out.
+    """
+    clean = visible(str(text).replace("\x00", "�")).encode("utf-8", "replace").decode("utf-8")
     return Html(html.escape(clean, quote=True))
 
 

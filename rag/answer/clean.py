@@ -1,12 +1,14 @@
 """The model's text made safe and tidy as it streams: no images, links or HTML, and every citation marker alike.
 
 What a model writes may repeat what a document told it to write. So nothing in an answer may load, link to or run
-anything: links keep their words and lose their targets, addresses lose the scheme that would make them links, and
-tags are shown as text. Markers such as `[1, 2]`, `[1-3]`, `【1】` and `[source 2]` become `[1][2]`; markers to passages
-that do not exist are removed and counted.
+anything: links keep their words and lose their targets, addresses lose the scheme that would make them links, tags are
+shown as text, and characters that steer a terminal or are not seen are left out. Markers such as `[1, 2]`, `[1-3]`,
+`【1】` and `[source 2]` become `[1][2]`; markers to passages that do not exist are removed and counted.
 """
 
 import re
+
+from rag.text import visible
 
 # A link or image: words of one line, then a target. Both limits bound what is held back while streaming.
 _WORDS = r"(?:\\.|[^\[\]\\\n]){0,200}"
@@ -51,7 +53,7 @@ class Cleaner:
 
     def feed(self, piece: str) -> str:
         """What can be shown after `piece`; the rest is held back until it is whole."""
-        self._held += piece
+        self._held += visible(piece)
         cut = len(self._held.rstrip(_UNDECIDED).rstrip())
         for unclosed in (_OPEN_LINK, _OPEN_MARKER):
             if match := unclosed.search(self._held, 0, cut):

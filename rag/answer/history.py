@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rag.answer.sources import no_markers
 from rag.answer.wording import is_ours
 from rag.records import Message
-from rag.text import sentences
+from rag.text import sentences, visible
 
 _LONGEST = (
     600  # characters of an earlier answer that are told; the same from turn to turn, so that it need not be reread
@@ -27,9 +27,9 @@ def exchanges(history: Sequence[Message]) -> list[Exchange]:
     found: list[Exchange] = []
     for message in history:
         if message.role == "user":
-            found.append(Exchange(message.text.strip() or _NO_WORDS, ""))
+            found.append(Exchange(visible(message.text).strip() or _NO_WORDS, ""))
         elif message.role == "assistant" and found and not found[-1].answer:
-            found[-1] = Exchange(found[-1].question, message.text.strip())
+            found[-1] = Exchange(found[-1].question, visible(message.text).strip())
     return found
 
 

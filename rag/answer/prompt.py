@@ -9,7 +9,7 @@ from rag.answer.sources import is_picture, source_text, without_markers, words_a
 from rag.errors import PromptTooLong
 from rag.pictures import digest
 from rag.records import Chunk, Message, Passage
-from rag.text import one_line, sentences
+from rag.text import one_line, sentences, visible
 
 CountTokens = Callable[[str], int]
 PictureOf = Callable[[Chunk], bytes | None]
@@ -161,7 +161,7 @@ def _last(question: str, told: str, given: Sequence[Passage], offered: Mapping[i
 
 
 def _asked(told: str, sources: str, question: str) -> str:
-    return f"{told}Sources:\n{sources}\n\nQuestion: {question}"
+    return visible(f"{told}Sources:\n{sources}\n\nQuestion: {question}")
 
 
 def _told(asked: Asked | None, passages: Sequence[Passage], *, sees: bool) -> str:

@@ -14,7 +14,8 @@ from rag.text import one_line
 
 _TITLE = 120  # characters
 _AROUND = 400  # characters of the words around a picture
-_MARKER = re.compile(r"\[(\d{1,3})\]")
+_MARKER = re.compile(r"[\[【]((?:sources? |passages? )?\d{1,3})[\]】]", re.IGNORECASE)
+_FRAME = re.compile(r"^([ \t]*(?:sources|question)) *:", re.IGNORECASE | re.MULTILINE)  # what the prompt is built of
 _SPACED_MARKER = re.compile(r"[ \t]*\[\d{1,3}\]")
 # Chosen by hand: rows of receipts and labels are shorter, lines of a paragraph that goes on in the next are longer.
 # They part what is quoted, for the reader's sake only. As sentences of their own they were no better evidence: of
@@ -48,8 +49,11 @@ def words_at(passage: Passage, start: int, end: int) -> str:
 
 
 def without_markers(text: str) -> str:
-    """`text` of a document with its own `[12]` as `(12)`, so that it cannot pass for a citation of ours."""
-    return _MARKER.sub(r"(\1)", text)
+    """`text` of a document with its own `[12]` as `(12)`, so that it cannot pass for a citation of ours.
+
+    Nor can a line of it pass for the end of the sources: "Question:" loses its colon.
+    """
+    return _FRAME.sub(r"\1 –", _MARKER.sub(r"(\1)", text))
 
 
 def no_markers(text: str) -> str:
