@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from eval.answers import Asking
+from eval.answers import answers as run_answers
+from eval.answers_report import print_answers
 from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.crowd import Blindfold, print_crowd
 from eval.crowd import crowd as run_crowd
@@ -32,7 +35,7 @@ from eval.small_clip import train_small_clip
 from eval.stores import STORES
 from eval.stress import variants, write
 from eval.synthetic import Made
-from rag.build import build_embedder, build_image_embedder
+from rag.build import build_embedder, build_generator, build_image_embedder
 from rag.config import Settings, load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
@@ -105,6 +108,26 @@ def run(
             print_result(found, out)
     if as_json:
         _print_json(results if len(results) > 1 else results[0])
+
+
+@app.command()
+def answers(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A data set with answers.jsonl, or questions.jsonl.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    generator: Annotated[str | None, typer.Option(help="As RAG_GENERATOR; 'none' quotes.")] = None,
+    embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Ask so many questions; all where not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw of those.")] = 0,
+    cache: Annotated[bool, typer.Option(help="Go on with an earlier run; turn off to measure times.")] = True,
+) -> None:
+    """Ask each question with its document in the index and without it, and measure what is said, cited, held back."""
+    prepare_environment()
+    settings = load_settings(generator=generator, embedder=embedder)
+    kept = settings.home / "cache" / "eval" if cache else None
+    asking = Asking(settings, CachedEmbedder(build_embedder(settings), kept), build_generator(settings))
+    with progress_bars(folder.name, err) as progress:
+        result = run_answers(folder, asking, limit=limit, seed=seed, kept=kept, progress=progress)
+    _show(result, as_json, print_answers)
 
 
 @app.command()

@@ -76,8 +76,8 @@ def load(folder: Path, split: str = "test") -> Dataset:
     if (folder / QUESTIONS).is_file():
         return _own_questions(folder)
     root = folder.resolve()
-    entries = _unique((_entry(row, at, root), at) for row, at in _rows(folder / "corpus.jsonl"))
-    queries = _unique((_entry(row, at, root), at) for row, at in _rows(folder / "queries.jsonl"))
+    entries = _unique((_entry(row, at, root), at) for row, at in rows_of(folder / "corpus.jsonl"))
+    queries = _unique((_entry(row, at, root), at) for row, at in rows_of(folder / "queries.jsonl"))
     return _consistent(root.name, entries, queries, _judgements(folder / "qrels" / f"{split}.tsv"))
 
 
@@ -101,7 +101,7 @@ def _own_questions(folder: Path) -> Dataset:
     judged: dict[str, dict[str, int]] = {}
     by_looks: set[str] = set()
     root = folder.resolve()
-    for number, (row, at) in enumerate(_rows(folder / QUESTIONS), start=1):
+    for number, (row, at) in enumerate(rows_of(folder / QUESTIONS), start=1):
         file, *attached = _text(row, "source", at).split(MARK, maxsplit=1)
         queries[str(number)] = _text(row, "question", at)
         judged[str(number)] = {MARK.join([str(_file(root, file, at)), *attached]): 1}
@@ -166,7 +166,7 @@ def _unique(entries: Iterator[tuple[Entry, str]]) -> tuple[Entry, ...]:
     return tuple(found.values())
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+def rows_of(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     """The JSON objects of a file with the place of each, for messages."""
     for line, at in _lines(path):
         try:
