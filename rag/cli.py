@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rag import cli_index, cli_mcp, cli_models, cli_moving, json_forms, terminal
+from rag import cli_index, cli_lab, cli_mcp, cli_models, cli_moving, json_forms, terminal
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, UnreadableFile
@@ -291,6 +291,7 @@ def _filter(where: str, modality: Modality | None) -> Filter | None:
 
 
 cli_index.register(app)
+cli_lab.register(app)
 cli_mcp.register(app)
 cli_moving.register(app)
 cli_models.register(app)

@@ -11,6 +11,7 @@ RagError
 │   ├── ModelCorrupt       its checksum is not the expected one
 │   └── ServerError        the server that has it cannot be reached or does not answer as it should
 ├── ArchiveError           an archive of a library cannot be read or written
+├── LabError               the lab cannot use its data or its checkpoint
 ├── GenerationError        the language model failed while writing
 │   └── PromptTooLong      the question alone does not fit its context
 └── StoreError             the index cannot be used
@@ -78,6 +79,10 @@ class ServerError(ModelError):
 
 class ArchiveError(RagError):
     """An archive of a library cannot be read or written, or does not go where it should."""
+
+
+class LabError(RagError):
+    """The lab cannot use its data or its checkpoint."""
 
 
 class GenerationError(RagError):
