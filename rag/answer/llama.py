@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from rag.answer.chat_template import Turn, in_template
 from rag.answer.devices import this_room
 from rag.answer.eyes import Eyes, Glance
+from rag.answer.kept import KeptPrompt, KeptPrompts, can_be_kept, common_prefix, put_back, state_of
 from rag.answer.memory import Room
 from rag.answer.model_file import ModelFile, look_at, stamp
 from rag.answer.opening import ModelSettings, Opened, open_model, precision
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MOST_KEPT = 512 << 20  # bytes of the KV caches of earlier prompts
+
 Block = tuple[int, ...] | Glance
 """What is evaluated in one step: a batch of tokens of text, or a piece of a picture."""
 
@@ -33,9 +36,9 @@ class LlamaGenerator:
     `context_tokens` is what is asked for: the model gets no more than it was trained on. `gpu_layers` -1 puts as many
     layers on the GPU as fit its free memory, where llama-cpp-python was built for one. `threads` None means one per
     physical core, `name` None that of the file. The chat template is the one in the file. What a prompt begins with is
-    not evaluated again where the last prompt began with it too. With an `mmproj`, the GGUF file of its eyes, it looks
-    at the pictures of messages; they are on the GPU where any layer is. A file that is replaced while it is loaded is
-    loaded again before the next reply. `room` tells what memory there is.
+    not evaluated again where an earlier one that is kept began with it too. With an `mmproj`, the GGUF file of its
+    eyes, it looks at the pictures of messages; they are on the GPU where any layer is. A file that is replaced while
+    it is loaded is loaded again before the next reply. `room` tells what memory there is.
 
     Raises:
         ModelNotFound: there is no such file.
@@ -68,6 +71,7 @@ class LlamaGenerator:
         self._file: ModelFile | None = None
         self._opened: Opened | None = None
         self._evaluated: Sequence[Block] = ()  # the last prompt, which is in the KV cache
+        self._kept = KeptPrompts(0)  # those before it
         self.state = ModelState(
             "generator", self.name, "not chosen yet", "as in the file", "loaded at first use", False
         )
@@ -139,7 +143,7 @@ class LlamaGenerator:
         llama = opened.llama
         *before, last = prompt
         try:
-            kept = self._rewind(llama, _common_prefix(self._evaluated, before))
+            kept = self._go_back(llama, before)
             self._evaluated = prompt[:kept]
             self.evaluated_tokens = sum(map(_size, prompt[kept:]))
             for block in before[kept:]:
@@ -155,6 +159,25 @@ class LlamaGenerator:
         except (RuntimeError, ValueError) as exc:  # what llama_decode's return codes are raised as
             self._evaluated = ()  # the cache may be half written
             raise GenerationError(f"the language model {self.name!r} failed: {exc}; ask again") from exc
+
+    def _go_back(self, llama: "llama_cpp.Llama", prompt: Sequence[Block]) -> int:
+        """Have as much of the beginning of `prompt` in the KV cache as can be had; how many blocks that is."""
+        common = common_prefix(self._evaluated, prompt)
+        earlier = self._kept.take(prompt, longer_than=common)
+        self._keep(llama, 0 if earlier else common)
+        if earlier is not None:
+            self._evaluated = cast(Sequence[Block], earlier.blocks) if put_back(llama, earlier.state) else ()
+            common = common_prefix(self._evaluated, prompt)
+        return self._rewind(llama, common)
+
+    def _keep(self, llama: "llama_cpp.Llama", common: int) -> None:
+        """Keep the prompt in the KV cache, where more than its last block would be lost beyond the `common` ones.
+
+        One with pictures is not kept: their places, of which some models have two, are no part of llama.cpp's states.
+        """
+        whole, seen = len(self._evaluated), any(isinstance(block, Glance) for block in self._evaluated)
+        if whole - 1 > common and not seen and can_be_kept(llama) and self._rewind(llama, whole) == whole:
+            self._kept.put(KeptPrompt(self._evaluated, state_of(llama)))
 
     def _rewind(self, llama: "llama_cpp.Llama", kept: int) -> int:
         """Go back to behind the first `kept` blocks of what was evaluated; how many are really there still."""
@@ -193,13 +216,15 @@ class LlamaGenerator:
 
     def _close(self, opened: Opened) -> None:
         log.info("%s: its file has changed", self.name)
-        self._opened, self._evaluated = None, ()
+        self._opened, self._evaluated, self._kept = None, (), KeptPrompts(0)
         self.state = replace(self.state, loaded=False, reason="its file has changed", footprint=None)
         opened.close()
 
     def _open(self, file: ModelFile) -> Opened:
         asked = ModelSettings(file.context(self._asked_context), self._gpu_layers, self._threads, self._mmproj)
-        return open_model(file, asked, self._room())
+        opened = open_model(file, asked, room := self._room())
+        self._kept = KeptPrompts(min(_MOST_KEPT, room.free // 16))
+        return opened
 
     def _described(self, opened: Opened) -> ModelState:
         footprint = opened.placement.footprint
@@ -271,7 +296,3 @@ def _blocks(prompt: Sequence[int | Glance], size: int) -> list[Block]:
 def _size(block: Block) -> int:
     """Tokens of the context that a block takes."""
     return block.tokens if isinstance(block, Glance) else len(block)
-
-
-def _common_prefix(a: Sequence[Block], b: Sequence[Block]) -> int:
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
