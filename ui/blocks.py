@@ -16,6 +16,7 @@ from ui.events import Events
 from ui.html import Html, tag
 from ui.icons import icon
 from ui.library import render_kinds
+from ui.models_page import render_head
 from ui.routes import SCRIPTS
 from ui.search import render_results
 from ui.status import render_header
@@ -38,6 +39,12 @@ _EVENTS = (
     "dismiss",
     "remove",
     "search",
+    "pull_model",
+    "use_model",
+    "remove_model",
+    "roll_back",
+    "stop_task",
+    "dismiss_task",
     "refresh",
 )
 
@@ -51,6 +58,8 @@ def build_blocks(desk: Desk) -> gr.Blocks:
         library = _library()
         searched_with, looking, results = _search()
         with gr.Column(elem_id="place-models", elem_classes="place"):
+            _part("models-head", render_head())
+            model_tasks = _part("model-tasks")
             models = _part("models")
         bridge = _bridge()
         conversations, thread, live, sources, jobs_here, asked_with = chat
@@ -72,7 +81,13 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             "dismiss": [jobs_here, jobs_there],
             "remove": [notice],
             "search": [looking, results],
-            "refresh": [status, jobs_here, jobs_there, models],
+            "pull_model": [model_tasks, models],
+            "use_model": [model_tasks, models],
+            "remove_model": [model_tasks, models],
+            "roll_back": [model_tasks, models],
+            "stop_task": [model_tasks, models],
+            "dismiss_task": [model_tasks, models],
+            "refresh": [status, jobs_here, jobs_there, model_tasks, models],
         }
         _wire(bridge, Events(desk), outputs)
     result: gr.Blocks = page

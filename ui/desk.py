@@ -11,6 +11,7 @@ from rag.records import Conversation
 from ui.asked import AskedPictures
 from ui.chat import title_from
 from ui.jobs import Job, Jobs
+from ui.model_tasks import ModelTasks
 from ui.pulse import Pulse
 from ui.runs import Run, Runs
 from ui.status import Warmth
@@ -27,6 +28,7 @@ class Desk:
         self.uploads = uploads
         self.pulse = Pulse()
         self.jobs = Jobs(library, self.pulse)
+        self.model_tasks = ModelTasks(library, library.settings.home, self.pulse)
         self.answers = Gate()
         self.runs = Runs(library, library.conversations, self.pulse, self.answers)
         self.pictures = AskedPictures(library, uploads)
@@ -61,6 +63,7 @@ class Desk:
 
     def close(self) -> None:
         """Let what is being indexed and written come to an orderly end, before the library is closed."""
+        self.model_tasks.close(_PATIENCE)
         self.jobs.close(_PATIENCE)
         self.runs.close(_PATIENCE)
 

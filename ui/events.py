@@ -10,19 +10,24 @@ from typing import Any, cast, get_args
 import gradio as gr
 
 from rag.errors import RagError
+from rag.models.catalogue import find_entry
+from rag.models.choice import choose_model
+from rag.models.installed import installed_model
+from rag.models.pull import remove
 from rag.records import Kind
 from ui.asked import Where, render_alike, render_asked, render_refused
 from ui.chat import render_conversations, render_run, render_thread
 from ui.controls import problem
 from ui.desk import Desk
 from ui.figures import name_of
-from ui.html import Html, tag
+from ui.html import Html, join, tag
 from ui.library import render_failures, render_jobs, render_table, sort_documents
 from ui.links import is_like
-from ui.machine import machine_facts
+from ui.machine import models_of
+from ui.models_page import render_models, render_tasks
 from ui.search import render_results, where_kinds
 from ui.sources import render_sources
-from ui.status import render_models, render_off, status_line
+from ui.status import render_off, status_line
 from ui.welcome import render_welcome
 
 _FRAME = 0.08  # seconds between two pictures of an answer in the making
@@ -34,7 +39,8 @@ _NOTHING_NEW = (gr.skip(), gr.skip(), gr.skip(), gr.skip())
 
 Chat = tuple[Any, Any, Any, Any]  # conversations, thread, live, sources
 Tiles = tuple[Any, Any]  # beside the question, beside the search field
-Around = tuple[Any, Any, Any, Any]  # status, jobs beside the chat, jobs in the library, models
+Shelf = tuple[Any, Any]  # what is going on with models, the models
+Around = tuple[Any, Any, Any, Any, Any]  # status, jobs beside the chat, jobs in the library, and the shelf
 
 
 class Events:
@@ -43,6 +49,7 @@ class Events:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._last: dict[tuple[str, str], int] = {}
+        self._shelves: dict[str, Html] = {}  # the models as each page has them
 
     # --- chat ---
 
@@ -206,6 +213,56 @@ class Events:
         jobs = self._desk.jobs.all()
         return render_jobs(jobs[:3]), render_jobs(jobs)
 
+    # --- models ---
+
+    def pull_model(self, event: gr.EventData, request: gr.Request) -> Shelf:
+        """Get a model of the catalogue; a page can name no other."""
+        model = _word(event, "model")
+        if find_entry(model) is not None:
+            self._desk.model_tasks.pull(model)
+        return self._models(request)
+
+    def use_model(self, event: gr.EventData, request: gr.Request) -> Shelf:
+        """Embed the library with an installed embedder, or choose a model of another kind for the next start."""
+        home = self._desk.library.settings.home
+        model = installed_model(_word(event, "model"), home)
+        trouble = None
+        if model is not None and model.kind == "embedder":
+            self._desk.model_tasks.use(model.name)
+        elif model is not None:
+            trouble = _trouble(lambda: choose_model(model.kind, model.name, home))
+        return self._models(request, trouble)
+
+    def remove_model(self, event: gr.EventData, request: gr.Request) -> Shelf:
+        """Delete an installed model that nothing uses."""
+        name, desk = _word(event, "model"), self._desk
+        rows = models_of(desk.library, desk.warmth).rows
+        may_go = any(row.name == name and row.installed and not row.used for row in rows)
+        trouble = _trouble(lambda: remove(name, desk.library.settings.home)) if may_go else None
+        return self._models(request, trouble)
+
+    def roll_back(self, _: gr.EventData, request: gr.Request) -> Shelf:
+        """Go back to the embedder before."""
+        self._desk.model_tasks.roll_back()
+        return self._models(request)
+
+    def stop_task(self, event: gr.EventData, request: gr.Request) -> Shelf:
+        self._desk.model_tasks.stop(_number(event, "task"))
+        return self._models(request)
+
+    def dismiss_task(self, event: gr.EventData, request: gr.Request) -> Shelf:
+        self._desk.model_tasks.dismiss(_number(event, "task"))
+        return self._models(request)
+
+    def _models(self, request: gr.Request, trouble: Html | None = None) -> Shelf:
+        """What is going on, and the models where they are not as this page has them: nobody loses a button he is at."""
+        desk, session = self._desk, request.session_hash or ""
+        tasks = desk.model_tasks.all()
+        page = render_models(models_of(desk.library, desk.warmth, tasks))
+        is_new = self._shelves.get(session) != page
+        self._shelves[session] = page
+        return join([trouble, render_tasks(tasks)]), page if is_new else gr.skip()
+
     # --- search, and what surrounds everything ---
 
     def search(self, event: gr.EventData, request: gr.Request) -> Iterator[tuple[Any, Any]]:
@@ -234,12 +291,12 @@ class Events:
             return problem(str(error))
         return render_results(result, off if asked or like or "image" in kinds else None)
 
-    def refresh(self, _: gr.EventData) -> Around:
+    def refresh(self, _: gr.EventData, request: gr.Request) -> Around:
         """The status line, the jobs and the models, after something changed."""
         desk = self._desk
         status = desk.library.status()
         line = tag("p", status_line(status, desk.warmth, desk.jobs.looking()), class_="status", role="status")
-        return line, *self._jobs(), render_models(status, desk.warmth, machine_facts())
+        return line, *self._jobs(), *self._models(request)
 
     def _latest(self, name: str, event: gr.EventData, request: gr.Request) -> Callable[[], bool]:
         """Says, whenever asked, whether this is the last request of its name that the page has made.
@@ -249,6 +306,15 @@ class Events:
         key, number = (request.session_hash or "", name), _number(event, "order")
         self._last[key] = max(number, self._last.get(key, 0))
         return lambda: self._last[key] == number
+
+
+def _trouble(work: Callable[[], object]) -> Html | None:
+    """Do it; what is wrong with it, if anything."""
+    try:
+        work()
+    except RagError as error:
+        return problem(str(error))
+    return None
 
 
 def _value(event: gr.EventData, name: str) -> object:

@@ -1,16 +1,58 @@
-"""The facts of the machine that the Models page shows, from the standard library and psutil only."""
+"""The facts of the machine that the Models page shows, and which models there are for it."""
 
 import os
 import platform
+from collections.abc import Sequence
 
-import psutil
+from rag.config import Settings, load_settings
+from rag.errors import ConfigError
+from rag.library import Library
+from rag.models.installed import installed_models
+from rag.models.machine import this_machine
+from rag.models.overview import names_in_use, overview
+from ui.model_tasks import Task
+from ui.models_page import Models, gigabytes
+from ui.status import Warmth
 
 
 def machine_facts() -> list[tuple[str, str]]:
-    memory = psutil.virtual_memory()
+    """What a person may want to know before a model is got."""
+    machine = this_machine()
+    card = f"{machine.card_name}, {gigabytes(machine.card)}" if machine.card else "none that models would run on"
     return [
         ("System", f"{platform.system()} {platform.release()}"),
         ("Processor", f"{platform.machine()}, {os.cpu_count() or 1} cores"),
-        ("Memory", f"{memory.total / 2**30:.0f} GiB, {memory.available / 2**30:.0f} GiB free"),
+        ("Memory", gigabytes(machine.memory)),
+        ("Graphics card", card),
         ("Python", platform.python_version()),
     ]
+
+
+def models_of(library: Library, warmth: Warmth, tasks: Sequence[Task] = ()) -> Models:
+    """Everything that the Models page shows of a library. Loads no model."""
+    status, versions = library.status(), library.versions()
+    settings, machine = _settings_on_disk(library.settings), this_machine()
+    installed = installed_models(library.settings.home)
+    # An image embedder that was found by itself may have come after the start; then it does not run yet.
+    named = names_in_use(library.settings.model_copy(update={"image_embedder": "none"}))
+    serving = named | {model.name for model in status.models}
+    chosen = names_in_use(settings)
+    kept = names_in_use(settings, [version.reference or version.embedder for version in versions])
+    return Models(
+        status=status,
+        warmth=warmth,
+        machine=machine_facts(),
+        rows=overview(installed, machine, kept | serving),
+        versions=versions,
+        tasks=tasks,
+        serving=frozenset(serving),
+        later=chosen - serving,
+    )
+
+
+def _settings_on_disk(settings: Settings) -> Settings:
+    """The settings that the next start would have: a model may have been chosen meanwhile."""
+    try:
+        return load_settings(home=settings.home)
+    except ConfigError:
+        return settings

@@ -14,6 +14,7 @@
     library: { text: "", kinds: new Set(), column: "title", down: false, all: false },
     search: { text: "", kinds: new Set() },
     find: "",
+    unfolded: new Set(), // of what is folded away, by name: it stays so when it is drawn again
     pulse: -1,
     attached: true, // the reader follows the end of the conversation
     beginning: false, // a first question is on its way
@@ -137,6 +138,7 @@
       onThread();
       onTable();
       onTile();
+      for (const fold of $$("details[data-fold]")) fold.open = state.unfolded.has(fold.dataset.fold);
       for (const job of $$("#jobs-here .job")) job.hidden = state.done.has(job.dataset.job);
     };
     const soon = () => (due ||= setTimeout(redrawn, 16));
@@ -317,6 +319,26 @@
       $(el.dataset.where === "chat" ? "#question" : "[data-field=search]").focus({ preventScroll: true });
     },
     gallery: (el) => el.setAttribute("aria-pressed", String(document.body.classList.toggle("gallery"))),
+    "pull-model": (el) => send("pull_model", { model: el.dataset.model }),
+    "use-model": async (el) => {
+      const { model, kind } = el.dataset;
+      const words =
+        kind === "embedder"
+          ? "The whole library is embedded with it, beside what is there. You can search and ask meanwhile, and go back."
+          : "It is used from the next start of the program.";
+      if (await inquire(`Use ${model}?`, words, "Use")) send("use_model", { model });
+    },
+    "remove-model": async (el) => {
+      const { model } = el.dataset;
+      const words = "Its files are deleted. You can get it again while you are online.";
+      if (await inquire(`Remove ${model}?`, words, "Remove")) send("remove_model", { model });
+    },
+    "roll-back": async (el) => {
+      const words = "The library is searched with the model before, as soon as what changed since is embedded with it.";
+      if (await inquire(`Go back to ${el.dataset.model}?`, words, "Roll back")) send("roll_back");
+    },
+    "stop-task": (el) => send("stop_task", { task: Number(el.dataset.task) }),
+    "dismiss-task": (el) => send("dismiss_task", { task: Number(el.dataset.task) }),
     "stop-job": (el) => send("stop_job", { job: Number(el.dataset.job) }),
     dismiss: (el) => send("dismiss", { job: Number(el.dataset.job) }),
     reread: (el) => send("reread", { file: el.dataset.file }),
@@ -365,6 +387,16 @@
     const button = event.target.closest("[data-do]");
     if (button && !button.disabled) actions[button.dataset.do]?.(button);
   });
+
+  document.addEventListener(
+    "toggle",
+    ({ target }) => {
+      if (!target.matches?.("details[data-fold]")) return;
+      if (target.open) state.unfolded.add(target.dataset.fold);
+      else state.unfolded.delete(target.dataset.fold);
+    },
+    true, // it does not bubble
+  );
 
   document.addEventListener("submit", (event) => {
     if (event.target.matches(".composer")) {

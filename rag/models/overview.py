@@ -54,7 +54,7 @@ def names_in_use(settings: Settings, references: Collection[str] = ()) -> frozen
     installed = installed_models(settings.home)
     chosen = {settings.embedder, settings.generator, settings.image_embedder, *references}
     if settings.image_embedder == "auto":
-        chosen |= {model.name for model in installed if model.kind == "image embedder"}
+        chosen.update([model.name for model in installed if model.kind == "image embedder"][:1])  # as it is found
     folders = {_folder_named(reference, settings.home) for reference in chosen}
     if settings.mmproj is not None:
         folders.add(settings.mmproj.expanduser().absolute().parent)

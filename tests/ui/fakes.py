@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image, UnidentifiedImageError
 
@@ -33,6 +33,7 @@ from rag.records import (
     FoundBy,
     Heading,
     Hit,
+    IndexVersion,
     Kind,
     Message,
     ModelState,
@@ -45,6 +46,7 @@ from rag.records import (
     SearchResult,
     Source,
     Status,
+    SwitchReport,
     Turn,
     chunk_id,
     document_id,
@@ -178,6 +180,10 @@ class FakeConversations:
         self._kept.pop(conversation, None)
 
 
+def _version(state: Literal["live", "kept"], embedder: str) -> IndexVersion:
+    return IndexVersion(f"of-{embedder}", state, embedder, embedder, 384, NOW.isoformat(), 2, 0)
+
+
 class FakeLibrary:
     """`pace` seconds pass between two pieces of an answer and two files of a job."""
 
@@ -192,14 +198,16 @@ class FakeLibrary:
         self.colours: dict[str, str] = {}  # of picture files by document; else grey
         self.kept: dict[str, bytes] = {}
         self.eyes = False  # an image embedder is there
+        self.index: tuple[IndexVersion, ...] = ()
         self.unseen = 0
 
     def status(self) -> Status:
         kinds: dict[str, int] = {}
         for document in self._documents.values():
             kinds[document.kind] = kinds.get(document.kind, 0) + 1
+        searches = self.index[0].embedder if self.index else "all-MiniLM-L6-v2"
         models: tuple[ModelState, ...] = (
-            ModelState("embedder", "all-MiniLM-L6-v2", "cpu", "bf16", "this processor has bf16 instructions", True),
+            ModelState("embedder", searches, "cpu", "bf16", "this processor has bf16 instructions", True),
             ModelState("generator", "SmolLM2-135M-Instruct Q4_1", "cpu", "Q4_1", "no GPU was found", True),
         )
         if self.eyes:
@@ -267,6 +275,33 @@ class FakeLibrary:
             seen += 1
         self.unseen = todo - seen
         return seen
+
+    def versions(self) -> list[IndexVersion]:
+        return list(self.index)
+
+    def switch_embedder(
+        self,
+        reference: str,
+        on_progress: Callable[[Progress], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> SwitchReport:
+        """Four passages, one every `pace`; then the version before stays beside the new one."""
+        for done in range(4):
+            if stop is not None and stop.is_set():
+                return SwitchReport("v2", reference, False, 4, done, 0, done * self.pace)
+            if on_progress is not None:
+                on_progress(Progress(done, 4, "", done, done * self.pace, (4 - done) * self.pace, "switch"))
+            time.sleep(self.pace)
+        before = self.index[0].reference if self.index else "starter"
+        self.index = (_version("live", reference), _version("kept", before))
+        return SwitchReport("v2", reference, True, 4, 4, 0, 4 * self.pace)
+
+    def roll_back(
+        self, on_progress: Callable[[Progress], None] | None = None, stop: threading.Event | None = None
+    ) -> SwitchReport:
+        if len(self.index) < 2:
+            raise StoreError("there is no older version of the index to go back to")
+        return self.switch_embedder(self.index[1].reference, on_progress, stop)
 
     def failures(self) -> list[Failure]:
         return [Failure(path, reason) for path, reason in self.bad.items()]

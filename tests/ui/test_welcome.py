@@ -9,7 +9,8 @@ import pytest
 import ui.welcome
 from rag.records import ModelState, Progress, Status
 from tests.ui.fakes import FakeLibrary, make_document
-from ui.status import Warmth, render_models, status_line
+from ui.models_page import Models, render_models
+from ui.status import Warmth, status_line
 from ui.welcome import contents, first_questions, render_welcome
 from ui.words import count, folder, milliseconds, ordinal, sentence, short_model
 
@@ -62,7 +63,7 @@ def test_the_status_line_tells_of_pictures_and_of_looking_at_them() -> None:
     line = status_line(blind, Warmth(loading=False))
     assert "40 pictures" in line
     assert "picture understanding off" in line
-    assert "put an open_clip model into /home/ada/book/models (see README)." in line
+    assert "get a model for that on the Models page." in line
     seeing = replace(blind, models=(eyes,))
     looking = status_line(seeing, Warmth(loading=False), Progress(40, 200, "", 40, 1.0, 4.0, "look"))
     assert "looking at pictures 40 of 200" in looking
@@ -72,10 +73,10 @@ def test_the_status_line_tells_of_pictures_and_of_looking_at_them() -> None:
 
 
 def test_the_models_page_says_which_where_and_why(library: FakeLibrary) -> None:
-    made = render_models(library.status(), Warmth(loading=False), [("Memory", "8 GiB")])
+    made = render_models(Models(library.status(), Warmth(loading=False), [("Memory", "8 GiB")]))
     assert "This processor has bf16 instructions." in made
     assert "<dt>Memory</dt><dd>8 GiB</dd>" in made
-    assert "There is no language model" in render_models(Status("/h", 0, 0, {}, ()), Warmth(), [])
+    assert "There is no language model" in render_models(Models(Status("/h", 0, 0, {}, ()), Warmth(), []))
 
 
 @pytest.mark.parametrize(
