@@ -70,7 +70,7 @@ def this_machine(home: Path) -> Facts:
     import torch
 
     memory = psutil.virtual_memory()
-    cards, driver_cuda, trouble = _nvidia()
+    cards, driver_cuda, trouble = nvidia()
     cuda = torch.cuda.is_available()
     return Facts(
         system=platform.system(),
@@ -114,7 +114,7 @@ def read_driver_cuda(told: str) -> str:
     return found[1] if found else ""
 
 
-def _nvidia() -> tuple[tuple[Card, ...], str, str]:
+def nvidia() -> tuple[tuple[Card, ...], str, str]:
     """The cards, the newest CUDA that their driver runs, and what is wrong with it."""
     tool = shutil.which("nvidia-smi")
     if tool is None:

@@ -6,17 +6,13 @@ from typing import get_args
 
 import pytest
 
+from rag.models import machine
 from rag.models.catalogue import CARDS, Entry, catalogue, find_entry, fit_of, suggested
 from rag.models.choose import choose
+from rag.models.facts import Card
 from rag.models.installed import NAME, ModelKind, is_eyes
-from rag.models.machine import read_cards
 
 GB = 1e9
-
-
-def entry(**more: object) -> Entry:
-    facts = {"name": "m", "kind": "generator", "about": "", "repository": "o/m", "licence": "mit", "languages": ""}
-    return Entry(**{**facts, "gigabytes": 4.0, **more})
 
 
 @pytest.mark.parametrize("one", catalogue(), ids=lambda one: one.name)
@@ -75,18 +71,14 @@ def test_how_a_language_model_would_run(weights: float, memory: float, card: flo
     assert fit_of("generator", weights * GB, memory * GB, card * GB) == fit
 
 
-@pytest.mark.parametrize(
-    ("told", "card"),
-    [
-        ("NVIDIA GeForce RTX 4070, 12282\n", ("NVIDIA GeForce RTX 4070", 12282 << 20)),
-        ("Small, 4096\nLarge, With Comma, 8192\n", ("Large, With Comma", 8192 << 20)),
-        ("No devices were found\n", ("", 0)),
-        ("X, [N/A]\n", ("", 0)),
-        ("", ("", 0)),
-    ],
-)
-def test_cards_are_read_from_what_the_driver_tells(told: str, card: tuple[str, int]) -> None:
-    assert read_cards(told) == card
+def test_the_largest_card_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    cards = (Card("Small", 4 << 30, 0, ""), Card("Large", 8 << 30, 0, ""))
+    monkeypatch.setattr(machine, "nvidia", lambda: (cards, "13.0", ""))
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    found = machine.this_machine.__wrapped__()
+    assert (found.card_name, found.card) == ("Large", 8 << 30)
+    monkeypatch.setattr(machine, "nvidia", lambda: ((), "", "the driver is not loaded"))
+    assert machine.this_machine.__wrapped__().card == 0
 
 
 def test_the_named_files_are_those_that_are_taken() -> None:
