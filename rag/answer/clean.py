@@ -127,6 +127,11 @@ def harmless(text: str) -> str:
     return _LINK_SYNTAX.sub("] ", _IMAGE_SYNTAX.sub("", text))
 
 
+def unbracketed(text: str) -> str:
+    """`text` with all that could be taken for a marker, whatever its form, in round brackets: `(12)`, `(source 3)`."""
+    return _MARKER.sub(lambda marker: f"{marker[1]}({marker[2] or marker[3]})", text)
+
+
 def unmarked(line: str) -> str:
     """A line of Markdown as it reads: without list and heading marks, emphasis, table bars and wikilink brackets."""
     line = _LEADING.sub("", line)

@@ -9,12 +9,12 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+from rag.answer.clean import unbracketed
 from rag.records import Passage, SearchResult
 from rag.text import one_line
 
 _TITLE = 120  # characters
 _AROUND = 400  # characters of the words around a picture
-_MARKER = re.compile(r"[\[【]((?:sources? |passages? )?\d{1,3})[\]】]", re.IGNORECASE)
 _FRAME = re.compile(r"^([ \t]*(?:sources|question)) *:", re.IGNORECASE | re.MULTILINE)  # what the prompt is built of
 _SPACED_MARKER = re.compile(r"[ \t]*\[\d{1,3}\]")
 # Chosen by hand: rows of receipts and labels are shorter, lines of a paragraph that goes on in the next are longer.
@@ -53,7 +53,7 @@ def without_markers(text: str) -> str:
 
     Nor can a line of it pass for the end of the sources: "Question:" loses its colon.
     """
-    return _FRAME.sub(r"\1 –", _MARKER.sub(r"(\1)", text))
+    return _FRAME.sub(r"\1 –", unbracketed(text))
 
 
 def no_markers(text: str) -> str:
