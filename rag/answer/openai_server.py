@@ -109,7 +109,7 @@ class ServerGenerator:
     def context_tokens(self) -> int:
         """What was asked for, or what the server has where that is less."""
         known = self._known()
-        if known.model.context is None and known.model.loaded is False:
+        if known.room is None and known.model.loaded is False:
             self.load()
             known = self._known()
         return self._room(known)

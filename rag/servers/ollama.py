@@ -17,10 +17,12 @@ from rag.servers.served import Chat, Piece, Said, ServedModel, number, records
 
 
 class Ollama(OpenAIStyle):
-    """Ollama: a model gets the room that is asked for, up to what it was trained on."""
+    """Ollama: a model gets the room that is asked for, up to what it was trained on.
+
+    Whether it continues a reply that was begun depends on the template of each model; 0.17.4 began anew.
+    """
 
     kind = "Ollama"
-    continues = True
     sizes_context = True
 
     @classmethod

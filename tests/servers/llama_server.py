@@ -26,14 +26,15 @@ def model_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder, chat = tmp_path_factory.mktemp("model-server"), starter.generator_file()
     eyes = write_eyes(folder / "mmproj.gguf", colour_words(chat))
     embedder = write_minilm(folder / "minilm.gguf", starter.embedder_folder())
-    common = {"n_ctx": CONTEXT, "n_batch": CONTEXT, "n_ubatch": CONTEXT, "logits_all": False, "verbose": False}
-    common |= {"n_threads": 1, "n_threads_batch": 1}  # threads that wait for each other are slow on a busy machine
+    # Threads that wait for each other are slow on a busy machine.
+    common = {"logits_all": False, "verbose": False, "n_threads": 1, "n_threads_batch": 1}
+    talks = common | {"model": str(chat), "n_ctx": CONTEXT}
     models = [
-        {"model": str(chat), "model_alias": "smollm2"},
-        {"model": str(chat), "model_alias": "smollm2-sees", "chat_format": "llava-1-5", "clip_model_path": str(eyes)},
-        {"model": str(embedder), "model_alias": "minilm", "embedding": True},
+        talks | {"model_alias": "smollm2"},
+        talks | {"model_alias": "smollm2-sees", "chat_format": "llava-1-5", "clip_model_path": str(eyes)},
+        common | {"model": str(embedder), "model_alias": "minilm", "embedding": True, "n_ctx": 128, "n_batch": 128},
     ]
-    with llama_cpp_server(folder, [common | model for model in models]) as url:
+    with llama_cpp_server(folder, models) as url:
         yield url
 
 

@@ -185,7 +185,7 @@ KINDS = [
     pytest.param(VLLM, "", "vLLM", 2048, 2048, 0, False, id="vllm"),
     pytest.param(LM_STUDIO_V1, "qwen/qwen3.5-9b", "LM Studio", 4096, 4096, 0, True, id="lm-studio-v1"),
     pytest.param(LM_STUDIO_V0, "meta-llama-3.1-8b-instruct", "LM Studio", 4096, 8192, 0, False, id="lm-studio-v0"),
-    pytest.param(OLLAMA, "llava", "Ollama", 4096, 8192, 8030261248, True, id="ollama"),
+    pytest.param(OLLAMA, "llava", "Ollama", 4096, 8192, 0, True, id="ollama"),
     pytest.param(plain(), "model", "OpenAI-style server", 4096, 16384, 0, False, id="other"),
 ]
 
