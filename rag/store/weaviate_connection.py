@@ -7,6 +7,8 @@ What weaviate-client 4.23 does, found by experiment, and what is made of it here
 - A search against a server that is gone sleeps 1 + 2 + 4 + 8 + 16 + 32 seconds between attempts, whatever the timeout.
   So each call runs in a thread of its own, and while it does not come back the server is asked whether it is there: a
   short interruption is bridged by those attempts, and one that lasts is told after a few seconds.
+- In a cluster that has just lost its leader, which takes some ten seconds to notice, a change that is begun hangs for
+  up to a minute. So before a write something harmless is asked that only a leader answers, until it is answered.
 - A call that is given up on may still reach the server. `rag.store.weaviate_state` keeps what it writes out of sight.
 """
 
@@ -35,6 +37,7 @@ WRITE_SECONDS = 60.0  # the same of a change
 _PATIENCE = 1.5  # seconds without an answer after which the server is asked whether it is there
 _PROBE_SECONDS = 1.5
 _CLIENT_READS, _CLIENT_WRITES = 30, 50  # the client's own timeouts, in seconds
+_ELECTION_SECONDS, _LEADER_SECONDS = 40.0, 3.0  # for a cluster to choose a leader; for a leader to answer
 _PORT, _GRPC_PORT = 8080, 50051
 # A server that is back is noticed at once; gRPC by itself would wait for up to two minutes between its attempts.
 _RECONNECTION = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
@@ -123,6 +126,21 @@ class Connection:
     def change(self, doing: str, work: Callable[[], T]) -> T:
         """What `work` returns, which changes something; see `call`."""
         return self.call(doing, work, self.write_seconds)
+
+    def await_leader(self, doing: str, question: Callable[[], object]) -> None:
+        """Ask `question`, which a cluster's leader answers, again and again until it is answered, or for long enough.
+
+        Raises:
+            StoreError: as `call`.
+        """
+        end = monotonic() + _ELECTION_SECONDS
+        while True:
+            try:
+                self.call(doing, question, _LEADER_SECONDS)
+                return
+            except NoAnswer:
+                if monotonic() > end or not self.is_serving():
+                    raise
 
     def call(self, doing: str, work: Callable[[], T], seconds: float) -> T:
         """What `work` returns; it may take `seconds`, but not outlive the server. `doing` completes "cannot ...".

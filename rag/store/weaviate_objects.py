@@ -118,6 +118,7 @@ class Objects:
         """One writer at a time; what an earlier one left undone is undone or finished before."""
         with self._lock:
             self.state = self._fetch_state()
+            self._connection.await_leader("write to the index", self.definition.exists)
             self._settle()
             yield self.state
 

@@ -258,11 +258,10 @@ class WeaviateStore:
         """The objects of the live version, or of `version`, once it is there."""
         versions = self.versions_of_index
         shelf = versions.shelf(version)
-        if version is None and versions.live() is not None:
-            return Objects(self._connection, shelf)
-        versions.create(version or _FIRST_VERSION, {self._names[space]: dim for space, dim in self._spaces.items()})
-        if version is None:
-            versions.make_live(_FIRST_VERSION)
+        if version is not None or versions.live() is None:
+            versions.create(version or _FIRST_VERSION, {self._names[space]: dim for space, dim in self._spaces.items()})
+            if version is None:
+                versions.make_live(_FIRST_VERSION)
         return once_known(lambda: Objects(self._connection, shelf))
 
     def _complete(self) -> None:

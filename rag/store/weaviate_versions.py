@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[A-Z][A-Za-z0-9]*(_[A-Za-z0-9]+)?")
 _VERSION = re.compile(r"[A-Za-z0-9]+")
-_KNOWN_SECONDS = 10.0  # until every node of a cluster knows of a collection that one of them made
+_KNOWN_SECONDS = 3.0  # until every node of a cluster knows of a collection that one of them made
 
 
 class Shelf(Protocol):

@@ -15,6 +15,7 @@ import pytest
 from rag.errors import StoreError
 from rag.moving.copying import copy_index
 from rag.records import EmbeddedChunk
+from rag.store import weaviate_connection
 from rag.store.memory_store import MemoryStore
 from rag.store.weaviate_store import WeaviateStore
 from tests.store import weaviate_calls
@@ -206,6 +207,29 @@ def test_changes_that_a_server_in_health_goes_on_refusing_end_and_change_nothing
     with told_soon("cannot write to the index: .* did not do it within 1 s"):
         store.replace_documents({"new": chunks("new", 5)})
     stub.faults.queue.clear()
+    check_intact(store, stub, {"kept": ("v1", 3)})
+
+
+def test_a_write_waits_for_a_cluster_that_has_just_lost_its_leader(
+    stub: WeaviateStub, store: WeaviateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is asked before it hangs three times; the write itself is sent once."""
+    monkeypatch.setattr(weaviate_connection, "_LEADER_SECONDS", 0.2)
+    stub.faults.hang["HTTP"] = 3
+    store.replace_documents({"new": chunks("new", 5)})
+    assert stub.faults.hang["HTTP"] == 0
+    check_intact(store, stub, {"kept": ("v1", 3), "new": ("v1", 5)})
+
+
+def test_a_cluster_that_finds_no_leader_is_told(
+    stub: WeaviateStub, store: WeaviateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weaviate_connection, "_LEADER_SECONDS", 0.2)
+    monkeypatch.setattr(weaviate_connection, "_ELECTION_SECONDS", 0.5)
+    stub.faults.hang["HTTP"] = 1000
+    with told_soon("cannot write to the index: .* is there but did not do it"):
+        store.replace_documents({"new": chunks("new", 5)})
+    stub.faults.hang.clear()
     check_intact(store, stub, {"kept": ("v1", 3)})
 
 
