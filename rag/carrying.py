@@ -22,7 +22,7 @@ OnProgress = Callable[[Progress], None]
 
 EMBED_CHUNKS = 128  # progress is told after so many
 READ_CHUNKS = 512  # of the live version at a time
-WRITE_CHUNKS, WRITE_SECONDS = 2048, 5.0  # what is lost at most when it is killed
+WRITE_CHUNKS, WRITE_SECONDS = 2048, 5.0  # what is lost when it is killed, or the one document that took longer
 _PICTURES = 1024  # whose vectors are copied in one step
 _LOOKS = In("modality", ("image",))
 
@@ -106,21 +106,28 @@ class Carrier:
     def _bring(self, behind: Mapping[str, Stamp], source: Store, target: Store) -> bool:
         """Bring documents over; whether any of them could be."""
         brought = False
-        for group in _groups(behind):
+        for group in _groups(behind, READ_CHUNKS):
             found: dict[str, list[EmbeddedChunk]] = {name: [] for name in group}
-            for each in source.embedded(group):
+            for each in source.embedded(list(group)):
                 found[each.chunk.document_id].append(each)
-            whole = {name: chunks for name, chunks in found.items() if _held(chunks) == _as_held(behind[name])}
-            embedded = self._embedded([each for chunks in whole.values() for each in chunks], target)
-            for name, chunks in whole.items():
-                self._waiting[name] = [embedded[each.chunk.id] for each in chunks]
-                self._taken[name] = behind[name].indexed
+            whole = {name: stamp for name, stamp in group.items() if _held(found[name]) == _as_held(stamp)}
+            for part in _groups(whole, EMBED_CHUNKS):
+                self._take({name: found[name] for name in part}, target)
+                self._taken |= {name: stamp.indexed for name, stamp in part.items()}
+                if self._is_due():
+                    self._write(target)
             brought = brought or bool(whole)
-            waiting = sum(map(len, self._waiting.values()))
-            if waiting >= WRITE_CHUNKS or time.monotonic() - self._written >= WRITE_SECONDS:
-                self._write(target)
         self._write(target)
         return brought
+
+    def _take(self, documents: Mapping[str, Sequence[EmbeddedChunk]], target: Store) -> None:
+        embedded = self._embedded([each for chunks in documents.values() for each in chunks], target)
+        for name, chunks in documents.items():
+            self._waiting[name] = [embedded[each.chunk.id] for each in chunks]
+
+    def _is_due(self) -> bool:
+        waiting = sum(map(len, self._waiting.values()))
+        return waiting >= WRITE_CHUNKS or time.monotonic() - self._written >= WRITE_SECONDS
 
     def _embedded(self, chunks: Sequence[EmbeddedChunk], target: Store) -> dict[str, EmbeddedChunk]:
         """The chunks by id, those that have a text vector with one of the new embedder."""
@@ -188,15 +195,15 @@ def _held(chunks: Sequence[EmbeddedChunk]) -> tuple[str, int] | None:
     return (chunks[0].chunk.version, len(chunks)) if chunks else None
 
 
-def _groups(documents: Mapping[str, Stamp]) -> Iterator[list[str]]:
-    """Documents that are read together, a large one by itself."""
-    group: list[str] = []
+def _groups(documents: Mapping[str, Stamp], most: int) -> Iterator[dict[str, Stamp]]:
+    """Documents with `most` chunks together, a larger one by itself."""
+    group: dict[str, Stamp] = {}
     chunks = 0
     for name, stamp in documents.items():
-        if group and chunks + stamp.chunks > READ_CHUNKS:
+        if group and chunks + stamp.chunks > most:
             yield group
-            group, chunks = [], 0
-        group.append(name)
+            group, chunks = {}, 0
+        group[name] = stamp
         chunks += stamp.chunks
     if group:
         yield group

@@ -43,7 +43,16 @@ def test_every_command_of_the_readme_exists() -> None:
 
 
 def test_links_and_pictures_of_the_documents_exist() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "corpus/README.md", "docs/api.md", "docs/models.md", "docs/pictures.md", "docs/scaling.md"):
+    for name in (
+        "README.md",
+        "CONTRIBUTING.md",
+        "corpus/README.md",
+        "docs/api.md",
+        "docs/index-versions.md",
+        "docs/models.md",
+        "docs/pictures.md",
+        "docs/scaling.md",
+    ):
         page = ROOT / name
         for target in re.findall(r"\]\(([^)#:]+)\)", re.sub(r"`[^`]+`", "", page.read_text("utf-8"))):
             assert (page.parent / target).exists(), f"{name} links to {target}"
