@@ -44,8 +44,7 @@ def check_name(name: str) -> None:
     Raises:
         ModelError: it does.
     """
-    parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or _BAD.search(name) or any(p[-1] in ". " for p in parts):
+    if _BAD.search(name) or any(part == "" or part[-1] in ". " for part in name.split("/")):
         raise ModelError(f"{name!r} is not a file name that may be written here; nothing was taken from there")
 
 

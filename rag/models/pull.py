@@ -31,6 +31,7 @@ FORMAT = 1  # of manifest.json
 _SPARE = 256 << 20  # bytes that stay free on the disk
 _FRAME = 0.1  # seconds between two words of how far it has come
 _PARTIAL = ".partial"
+_MEANS_OTHERS = ("auto", "none", "starter", "hashing")  # in the settings
 _PROMPTS = "config_sentence_transformers.json"
 
 
@@ -78,8 +79,10 @@ def wanted(reference: str, *, name: str = "", patterns: Sequence[str] = ()) -> W
                 f"{reference!r} is no model of the catalogue (see `rag models list`), no hf:owner/name and no path"
             )
         found = Wanted(name or (path.stem if path.is_file() else path.name), str(path), "", tuple(patterns))
-    if not NAME.fullmatch(found.name):
-        raise ModelError(f"a model cannot be called {found.name!r}; give it a name of letters and digits with --name")
+    if not NAME.fullmatch(found.name) or found.name in _MEANS_OTHERS:
+        raise ModelError(
+            f"a model cannot be called {found.name!r}; give it another name with --name: letters and digits"
+        )
     return found
 
 

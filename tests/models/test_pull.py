@@ -323,7 +323,8 @@ def test_a_refusal_says_what_to_do(
         (f"{REFERENCE}@v9", "has no revision 'v9'"),
         ("hf:not a name/x", "not a name on the model hub|there is no"),
         ("no-such-model", "no model of the catalogue"),
-        ("hf:../..", "not be called|not a name"),
+        ("hf:../..", "cannot be called"),
+        ("hf:someone/auto", "cannot be called 'auto'"),
     ],
 )
 def test_what_does_not_exist_is_named(offered: Hub, own_home: Path, reference: str, words: str) -> None:
