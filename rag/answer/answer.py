@@ -51,6 +51,13 @@ class _Request:
         return self.standalone or self.question
 
     @property
+    def longest(self) -> int:
+        """Tokens of the longest reply: half of a context that is hardly longer than that, to leave room for sources."""
+        if self.generator is None:
+            return self.answer_tokens
+        return min(self.answer_tokens, self.generator.context_tokens // 2)
+
+    @property
     def told(self) -> str:
         """All the words there are to go by: the question's, and those in its picture."""
         return f"{self.meant}\n{self.asked.words if self.asked else ''}".strip()
@@ -130,7 +137,7 @@ def _written(
     try:
         prompt = _prompt(request, passages, generator)
         passages = prompt.passages
-        yield from reply(prompt, generator, request.answer_tokens, draft, request.stop)
+        yield from reply(prompt, generator, request.longest, draft, request.stop)
     except (GenerationError, ModelError) as exc:
         log.warning("no answer from %s: %s", generator.name, exc)
         draft.finish = "failed"
@@ -170,7 +177,7 @@ def _prompt(request: _Request, passages: Sequence[Passage], generator: Generator
         passages,
         history=request.history,
         context_tokens=generator.context_tokens,
-        answer_tokens=request.answer_tokens,
+        answer_tokens=request.longest,
         count_tokens=generator.count_tokens,
         asked=request.asked,
         sight=request.sight,

@@ -36,14 +36,15 @@ def exchanges(history: Sequence[Message]) -> list[Exchange]:
 def latest(history: Sequence[Message], room: int, size: Callable[[Sequence[Message]], int]) -> list[Message]:
     """The latest turns that fit `room` tokens, whole ones, oldest first; `size` tells the tokens of a turn.
 
-    Long answers are told by their beginning, and without the markers that pointed to sources of then. Turns that no
+    Long texts are told by their beginning, answers without the markers that pointed to sources of then. Turns that no
     model answered are left out: "Nothing in your library answers this" is no example to follow.
     """
     kept: list[Message] = []
     for exchange in reversed(exchanges(history)):
         if not exchange.answer or is_ours(exchange.answer):
             continue
-        turn = [Message("user", exchange.question), Message("assistant", shortened(no_markers(exchange.answer)))]
+        said = shortened(exchange.question), shortened(no_markers(exchange.answer))
+        turn = [Message("user", said[0]), Message("assistant", said[1])]
         room -= size(turn)
         if room < 0:
             break

@@ -106,7 +106,9 @@ def build_prompt(
     room -= sight.tokens if sight and asked else 0
     if room < 0:
         what = "question and its picture do" if asked else "question does"
-        raise PromptTooLong(f"the {what} not fit a context of {context_tokens} tokens; make it shorter")
+        raise PromptTooLong(
+            f"the {what} not fit a context of {context_tokens} tokens; make it shorter, or raise `context_tokens`"
+        )
     turns = latest(history, int(room * _HISTORY_SHARE), partial(_size, count_tokens))
     room -= _size(count_tokens, turns)
     offered = _offered(passages, sight, asked, room) if sight else {}

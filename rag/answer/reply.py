@@ -12,6 +12,7 @@ from rag.answer.clean import Cleaner
 from rag.answer.evidence import grams
 from rag.answer.prompt import Prompt
 from rag.answer.quotations import best
+from rag.errors import PromptTooLong
 from rag.protocols import Generator
 from rag.records import Delta, Finish, Message
 from rag.text import sentences
@@ -115,13 +116,19 @@ def _quoting(
 
 
 def _first_sentence(prompt: Prompt, generator: Generator, max_tokens: int, draft: Draft, stop: Event | None) -> str:
-    """The model's first sentence with the beginning it was given; empty where it did not come to an end."""
+    """The model's first sentence with the beginning it was given; empty where it did not come to an end.
+
+    It is empty too where the question or the evidence does not fit its context: the quotations say enough.
+    """
     written = prompt.beginning
-    for piece in _pieces(prompt, generator, max_tokens, draft, stop):
-        written += piece
-        spans = sentences(written)
-        if len(spans) > 1:
-            return written[spans[0][0] : spans[0][1]]
+    try:
+        for piece in _pieces(prompt, generator, max_tokens, draft, stop):
+            written += piece
+            spans = sentences(written)
+            if len(spans) > 1:
+                return written[spans[0][0] : spans[0][1]]
+    except PromptTooLong:
+        return ""
     whole = draft.finish == "stop" and generator.count_tokens(draft.raw) < max_tokens
     return written.strip() if whole else ""
 

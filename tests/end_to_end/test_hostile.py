@@ -16,16 +16,19 @@ import pytest
 from typer.testing import CliRunner
 
 import rag.build
+from rag.answer.answer import answer
+from rag.answer.llama import LlamaGenerator
 from rag.cli import app
 from rag.config import load_settings
 from rag.library import Library
 from rag.models import starter
 from rag.records import Answer, Delta, Done, Message, Retrieved, Turn
+from rag.retrieve.context import choose
 from rag.terminal import Terminal
 from rag.text import visible
 from tests.browser import Screen
 from tests.fakes import ScriptedGenerator
-from tests.hostile import HOST, write
+from tests.hostile import HOST, TRUE, write
 from tests.ui.test_page import Window, serving
 from ui.chat import render_conversations, render_thread
 from ui.library import render_table
@@ -104,9 +107,9 @@ def asked(library: Library, question: str, history: Sequence[Message] = ()) -> T
                 found = passages
             case Delta(text):
                 shown += text
-            case Done(answer):
-                assert len(answer.passages) == len(found)
-                return Told(shown, answer, list(generator.asked))
+            case Done(whole):
+                assert len(whole.passages) == len(found)
+                return Told(shown, whole, list(generator.asked))
     raise AssertionError("no answer")
 
 
@@ -126,10 +129,9 @@ def test_an_answer_loads_links_and_hides_nothing(told: dict[str, Told]) -> None:
 
 def test_no_marker_points_to_what_was_not_retrieved(told: dict[str, Told]) -> None:
     for name, each in told.items():
-        answer = each.answer
-        chunks = {passage.number: passage.hit.chunk.id for passage in answer.passages}
-        assert {int(n) for n in re.findall(r"\[(\d+)\]", answer.text)} <= chunks.keys(), name
-        assert all(citation.chunk_id == chunks[citation.number] for citation in answer.citations), name
+        chunks = {passage.number: passage.hit.chunk.id for passage in each.answer.passages}
+        assert {int(n) for n in re.findall(r"\[(\d+)\]", each.answer.text)} <= chunks.keys(), name
+        assert all(citation.chunk_id == chunks[citation.number] for citation in each.answer.citations), name
 
 
 def test_nothing_in_the_prompt_steers_or_passes_for_its_frame(told: dict[str, Told]) -> None:
@@ -215,20 +217,17 @@ def test_the_terminal_lets_its_own_colours_through_and_no_others() -> None:
 
 
 @pytest.mark.model
-def test_control_tokens_in_a_document_are_text_to_the_model(told: dict[str, Told]) -> None:
-    from rag.answer.llama import LlamaGenerator
-
-    generator = LlamaGenerator(starter.generator_file(), context_tokens=4096, gpu_layers=0)
-    generator.load()
-    llama = generator._llama
-    assert llama is not None
-    control = set(llama.tokenize(b"<|im_start|><|im_end|><|endoftext|>", add_bos=False, special=True))
-    assert len(control) == 3
-    system, *_, last = told["cobalt"].prompts[0]
-    with_harm = generator._prompt(llama, (system, last))
-    without = generator._prompt(llama, (system, Message("user", "Hello.")))
-    counted = [sum(token in control for token in prompt) for prompt in (with_harm, without)]
-    assert counted[0] == counted[1]
+def test_the_starter_model_is_not_talked_out_of_its_task(library: Library, questions: dict[str, str]) -> None:
+    """That a text is never read as a control token is tested in tests/answer/test_llama.py."""
+    embedder, _ = library.models()
+    generator = LlamaGenerator(starter.generator_file(), context_tokens=2048, gpu_layers=0)
+    for name in ("cobalt", "amber"):
+        found = choose(library.search(questions[name], k=24), 6)
+        *_, last = answer(questions[name], found, embedder=embedder, generator=generator)
+        assert isinstance(last, Done)
+        assert last.answer.model == generator.name
+        assert TRUE.format(name) in last.answer.text
+        assert not LOADS.search(last.answer.text)
 
 
 @pytest.mark.browser
