@@ -18,9 +18,10 @@ from rag.errors import ModelNotFound, StoreError
 from rag.library import Library
 from rag.live import LiveIndex
 from rag.models import starter
-from rag.models.installed import eyes_of, installed_model, models_folder, resolve
+from rag.models.installed import eyes_of, installed_model, installed_models, models_folder, resolve
 from rag.moving.staging import finish_cut_off_import
-from rag.protocols import Embedder, Generator, ImageEmbedder, Store
+from rag.protocols import Embedder, Generator, ImageEmbedder, Reranker, Store
+from rag.retrieve.rerank import CrossEncoderReranker
 from rag.servers.reference import names_server
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
@@ -30,9 +31,10 @@ from rag.store.places import FIRST, LANCE, Collections, Folders, Place
 from rag.switching import Switcher
 
 if TYPE_CHECKING:
+    from rag.embed.device import Placement
     from rag.store.weaviate_options import ServerOptions
 
-AUTO, STARTER = "auto", "starter"
+AUTO, STARTER, NONE = "auto", "starter", "none"
 
 
 def open_library(settings: Settings) -> Library:
@@ -41,7 +43,7 @@ def open_library(settings: Settings) -> Library:
     That another embedder wrote the index, or that its embedder is not on this machine, is told at first use.
 
     Raises:
-        ModelNotFound: an image embedder or language model that the settings name is not on this machine.
+        ModelNotFound: an image embedder, reranker or language model that the settings name is not on this machine.
         StoreError: the library's files cannot be opened.
     """
     prepare_environment()
@@ -61,6 +63,7 @@ def open_library(settings: Settings) -> Library:
         conversations=Conversations(settings.home / "conversations.sqlite"),
         generator=build_generator(settings),
         image_embedder=stored.image_embedder,
+        reranker=build_reranker(settings),
     )
 
 
@@ -88,6 +91,23 @@ def build_image_embedder(settings: Settings) -> ImageEmbedder | None:
         return None
     limit = settings.max_megapixels
     return ClipEmbedder(files, device=settings.device, precision=settings.precision, max_megapixels=limit)
+
+
+def build_reranker(settings: Settings) -> Reranker | None:
+    """The cross-encoder that the settings name, None where there is none: what is found keeps its order."""
+    chosen, home = settings.reranker, settings.home
+    if chosen == AUTO:
+        chosen = next((model.name for model in installed_models(home) if model.kind == "reranker"), NONE)
+    if chosen == NONE:
+        return None
+
+    def placed() -> "Placement":
+        from rag.embed.device import place
+
+        return place(settings.device, settings.precision)
+
+    folder = resolve(chosen, home)
+    return CrossEncoderReranker(folder, name=folder.name, place=placed, budget_ms=settings.rerank_ms)
 
 
 def build_generator(settings: Settings) -> Generator | None:

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     image_embedder: str = Field(
         "auto", description="'auto' (one in the library's models folder, if any), 'none', or an open_clip model"
     )
+    reranker: str = Field(
+        "none", description="'none', 'auto' (one in the library's models folder, if any), a name there, or a folder"
+    )
+    rerank_ms: int = Field(500, ge=0, description="milliseconds that reranking may take for a question")
     mmproj: Path | None = Field(None, description="GGUF file of the language model's eyes (its mmproj), if it has any")
     prompt_pictures: int = Field(2, ge=0, le=16, description="pictures shown to a language model that sees")
     ocr: bool = Field(True, description="read the text in pictures and scanned pages")

@@ -23,7 +23,7 @@ from rag.ingest.ocr import Ocr
 from rag.live import Index, LiveIndex
 from rag.looking import PICTURES, Looked, Looker
 from rag.pictures import PREVIEW_SIDE, VIEW_SIDE, decode, digest
-from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder
+from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder, Reranker
 from rag.records import (
     AddReport,
     AnswerEvent,
@@ -65,6 +65,7 @@ class Library:
         conversations: Conversations,
         generator: Generator | None,
         image_embedder: ImageEmbedder | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self.settings = settings
         self.conversations = conversations
@@ -74,6 +75,7 @@ class Library:
         self._switcher = switcher
         self._generator = generator
         self._image_embedder = image_embedder
+        self._reranker = reranker
         self._gallery = Gallery(settings.home, catalogue.document, settings.max_megapixels)
         self._ocr = Ocr()
         self._looking, self._beginning = Lock(), Lock()
@@ -84,7 +86,8 @@ class Library:
     def status(self) -> Status:
         """Counts and models, without loading a model."""
         kinds, pictures = self._catalogue.kinds(), self._catalogue.pictures()
-        models = [each.state for each in (self._embedder, self._image_embedder, self._generator) if each is not None]
+        used = (self._embedder, self._image_embedder, self._reranker, self._generator)
+        models = [each.state for each in used if each is not None]
         return Status(
             home=str(self.settings.home),
             documents=sum(kinds.values()),
@@ -437,7 +440,7 @@ class Library:
         index = self._index.now()
         _ = index.store  # only now it is sure that it is the embedder that wrote the index
         index.embedder.load()
-        for model in (self._generator, self._image_embedder):
+        for model in (self._generator, self._image_embedder, self._reranker):
             if model is not None:
                 model.load()
 
@@ -463,7 +466,8 @@ class Library:
     def _searcher(self, index: Index) -> Searcher:
         with self._beginning:
             if self._searching is None or self._searching[0] is not index:
-                searcher = Searcher(index.embedder, index.store, self._terms, self._image_embedder)
+                looks, reranker = self._image_embedder, self._reranker
+                searcher = Searcher(index.embedder, index.store, self._terms, looks, reranker)
                 self._searching = index, searcher
             return self._searching[1]
 

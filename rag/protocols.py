@@ -178,7 +178,20 @@ class Store(Protocol):
 
 @runtime_checkable
 class Reranker(Protocol):
-    """Puts hits in a better order. Returns a permutation of what it was given, ranks renumbered from 1."""
+    """Puts hits in a better order.
+
+    `rerank` returns a permutation of what it was given, ranks renumbered from 1; the scores stay with the places. It
+    need not read all of them: what it read has "rerank" in `found_by`, the rest keeps its order. `load` loads the
+    weights ahead of the first question.
+
+    Raises:
+        ModelError: the model cannot be used.
+    """
+
+    @property
+    def state(self) -> ModelState: ...
+
+    def load(self) -> None: ...
 
     def rerank(self, query: str, hits: Sequence[Hit]) -> list[Hit]: ...
 

@@ -563,7 +563,7 @@ class ModelState:
     `footprint` is known once it is loaded, and not for every model.
     """
 
-    role: Literal["embedder", "image embedder", "generator"]
+    role: Literal["embedder", "image embedder", "reranker", "generator"]
     name: str
     device: str
     precision: str

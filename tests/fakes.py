@@ -5,10 +5,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rag.answer.evidence import SentencePool, mark
-from rag.errors import GenerationError, PromptTooLong
+from rag.errors import GenerationError, ModelError, PromptTooLong
 from rag.protocols import Embedder
-from rag.records import Message, ModelState, Passage
+from rag.records import Hit, Message, ModelState, Passage
+from rag.retrieve.rerank import reranked
 
 Reply = Callable[[Sequence[Message]], str]
 
@@ -68,9 +72,34 @@ class ScriptedGenerator:
         return len(_words(text))
 
 
+class OverlapReranker:
+    """A Reranker that counts the words that a question and a hit share, or raises `broken` where that is given."""
+
+    state = ModelState("reranker", "overlap", "cpu", "fp32", "no model: it counts shared words", loaded=True)
+
+    def __init__(self, broken: ModelError | None = None) -> None:
+        self._broken = broken
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def rerank(self, query: str, hits: Sequence[Hit]) -> list[Hit]:
+        if self._broken is not None:
+            raise self._broken
+
+        def shared(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+            return np.array([len(_folded(asked) & _folded(text)) for asked, text in pairs], np.float32)
+
+        return reranked(query, hits, shared, budget_ms=60_000)
+
+
 def highlight(question: str, passages: Sequence[Passage], embedder: Embedder, *, most: int = 2) -> tuple[Passage, ...]:
     """The passages with their evidence, from a pool of their own."""
     return mark(question, passages, SentencePool(passages, embedder), most=most)
+
+
+def _folded(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
 
 
 def _words(text: str) -> list[str]:

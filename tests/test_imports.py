@@ -52,7 +52,7 @@ MAY_IMPORT = {
     "rag.api": SHARED | {"rag.library", "rag.json_forms"},
     "rag.build": SHARED
     | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"}
-    | {"rag.servers"}
+    | {"rag.servers", "rag.retrieve"}
     | {"rag.databases", "rag.live", "rag.switching"},
     "rag.cli": SHARED
     | {

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from rag.errors import InvalidQuery, ModelError
 from rag.filters import Filter, In, both
-from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder, Store
+from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder, Reranker, Store
 from rag.records import Chunk, Hit, Match, Query, SearchResult
 from rag.retrieve.chance import Background
 from rag.retrieve.fuse import Fused, Leg, Scale, fuse
 from rag.retrieve.looks import Look, Looks
+from rag.retrieve.rerank import DEPTH, RERANK
 
 TEXT, BM25 = "text", "bm25"
 IMAGE, LIKENESS = "image", "likeness"  # words to pictures, picture to pictures
@@ -85,7 +86,7 @@ class Searcher:
     """Searches `store` with a query's vectors and a query's words. Safe to share between threads; keep one.
 
     `analyse_query` turns a query into the terms that the store was filled with, joined by spaces. Without an
-    `image_embedder` pictures are found by their words alone.
+    `image_embedder` pictures are found by their words alone. A `reranker` puts the first hits for words in its order.
     """
 
     def __init__(
@@ -94,10 +95,12 @@ class Searcher:
         store: Store,
         analyse_query: Callable[[str], str],
         image_embedder: ImageEmbedder | None = None,
+        reranker: Reranker | None = None,
     ) -> None:
         self._embedder = embedder
         self._store = store
         self._analyse_query = analyse_query
+        self._reranker = reranker
         self._looks = None if image_embedder is None else Looks(image_embedder, store)
 
     def search(self, query: Query | str, k: int, where: Filter | None = None) -> SearchResult:
@@ -129,8 +132,22 @@ class Searcher:
         lists = (*self._by_words(asked, course), *(self._by_looks(asked, course) or self._by_bytes(asked, course)))
         with _timed(course.ms, "fuse"):
             best = fuse(legs_of(lists, self._store, gated=bool(asked.typed) and _passages_compete(lists)))
-            hits = _hits(best, lists, asked.origin, k)
+            hits = _hits(best, lists, asked.origin, k if self._reranker is None else max(k, DEPTH))
+        hits = self._reranked(asked, hits, course)[:k]
         return SearchResult(query.text, hits, course.ms, tuple(course.notes)), lists
+
+    def _reranked(self, asked: _Asked, hits: tuple[Hit, ...], course: _Course) -> tuple[Hit, ...]:
+        """The hits for a query in words alone, the first of them in the reranker's order."""
+        if self._reranker is None or not asked.typed or asked.shown:
+            return hits
+        try:
+            with _timed(course.ms, "load"):
+                self._reranker.load()
+            with _timed(course.ms, RERANK):
+                return (*self._reranker.rerank(asked.typed, hits[:DEPTH]), *hits[DEPTH:])
+        except ModelError as exc:
+            course.notes.append(f"What was found is not reranked: {exc}")
+            return hits
 
     def _made_ready(self, query: Query) -> _Asked:
         if not (query.text.strip() or query.picture is not None or query.like):
