@@ -12,6 +12,7 @@ import gradio as gr
 from ui.asked import Where
 from ui.controls import button, icon_button, search_field
 from ui.desk import Desk
+from ui.doctor import Examined, render_doctor
 from ui.events import Events
 from ui.html import Html, tag
 from ui.icons import icon
@@ -45,6 +46,7 @@ _EVENTS = (
     "roll_back",
     "stop_task",
     "dismiss_task",
+    "examine",
     "refresh",
 )
 
@@ -61,6 +63,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             _part("models-head", render_head())
             model_tasks = _part("model-tasks")
             models = _part("models")
+            doctor = _part("doctor", render_doctor(Examined()))
         bridge = _bridge()
         conversations, thread, live, sources, jobs_here, asked_with = chat
         notice, jobs_there, failures, table = library
@@ -87,6 +90,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             "roll_back": [model_tasks, models],
             "stop_task": [model_tasks, models],
             "dismiss_task": [model_tasks, models],
+            "examine": [doctor],
             "refresh": [status, jobs_here, jobs_there, model_tasks, models],
         }
         _wire(bridge, Events(desk), outputs)

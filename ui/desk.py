@@ -1,15 +1,17 @@
 """What one running server keeps: the library, its jobs, the answers being written and how far the models are."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rag.api.gate import Gate
 from rag.errors import RagError
 from rag.library import Library
+from rag.models.findings import Check
 from rag.records import Conversation
 from ui.asked import AskedPictures
 from ui.chat import title_from
+from ui.doctor import Examination
 from ui.jobs import Job, Jobs
 from ui.model_tasks import ModelTasks
 from ui.pulse import Pulse
@@ -29,6 +31,7 @@ class Desk:
         self.pulse = Pulse()
         self.jobs = Jobs(library, self.pulse)
         self.model_tasks = ModelTasks(library, library.settings.home, self.pulse)
+        self.examination = Examination(self._examined)
         self.answers = Gate()
         self.runs = Runs(library, library.conversations, self.pulse, self.answers)
         self.pictures = AskedPictures(library, uploads)
@@ -60,6 +63,11 @@ class Desk:
         status = self.library.status()
         if status.unseen and any(model.role == "image embedder" for model in status.models):
             self.jobs.look()
+
+    def _examined(self) -> Iterator[Check]:
+        from rag.models.doctor import examined  # with torch, which comes late
+
+        return examined(self.library.settings, *self.library.models(), self.library.image_embedder)
 
     def close(self) -> None:
         """Let what is being indexed and written come to an orderly end, before the library is closed."""

@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rag.errors import RagError
-from rag.models.doctor import Check
+from rag.models.findings import Check
 from ui.controls import button, problem
 from ui.html import Html, join, tag
-from ui.words import sentence
 
 _WHAT = (
     "Loads the models, lets each work for about a second, and says where it runs, what it takes of memory, how fast it "
@@ -73,7 +72,7 @@ class Examination:
 
 def render_doctor(examined: Examined) -> Html:
     """The panel: a button, and below it what was found so far."""
-    checks = (join([tag("dt", check.name.capitalize()), tag("dd", *_told(check))]) for check in examined.checks)
+    checks = (join([tag("dt", _titled(check.name)), tag("dd", *_told(check))]) for check in examined.checks)
     return tag(
         "section",
         tag("h2", "How it runs here"),
@@ -87,9 +86,14 @@ def render_doctor(examined: Examined) -> Html:
 
 
 def _told(check: Check) -> Iterator[Html]:
-    yield tag("span", sentence(check.finding))
+    yield tag("span", check.finding)
     if check.remedy:
         yield problem(check.remedy)
+
+
+def _titled(name: str) -> str:
+    """A name as a heading, but for those of programs."""
+    return name if "." in name else name.capitalize()
 
 
 def _is_done(examined: Examined) -> bool:

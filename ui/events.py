@@ -19,6 +19,7 @@ from ui.asked import Where, render_alike, render_asked, render_refused
 from ui.chat import render_conversations, render_run, render_thread
 from ui.controls import problem
 from ui.desk import Desk
+from ui.doctor import render_doctor
 from ui.figures import name_of
 from ui.html import Html, join, tag
 from ui.library import render_failures, render_jobs, render_table, sort_documents
@@ -262,6 +263,11 @@ class Events:
         is_new = self._shelves.get(session) != page
         self._shelves[session] = page
         return join([trouble, render_tasks(tasks)]), page if is_new else gr.skip()
+
+    def examine(self, _: gr.EventData) -> Iterator[Html]:
+        """Find out what every model runs on and how fast, and show it as it comes."""
+        for examined in self._desk.examination.follow():
+            yield render_doctor(examined)
 
     # --- search, and what surrounds everything ---
 

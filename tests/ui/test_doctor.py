@@ -1,10 +1,15 @@
 """The doctor's panel: findings as they come, faults with their remedy, and never two examinations at once."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from rag.errors import ModelError
-from rag.models.doctor import Check
+from rag.models.findings import Check
+from tests.browser import Screen
+from tests.ui.fakes import FakeLibrary
+from tests.ui.test_page import serving
 from ui.doctor import Examination, Examined, render_doctor
 
 WELL = Check("memory", True, "9.0 GiB of 16.0 GiB free")
@@ -19,7 +24,7 @@ def test_nothing_is_examined_until_it_is_asked_for() -> None:
 
 def test_faults_come_with_their_remedy_and_nothing_is_markup() -> None:
     made = render_doctor(Examined((WELL, FAULT)))
-    assert "<dt>Memory</dt><dd><span>9.0 GiB of 16.0 GiB free.</span></dd>" in made
+    assert "<dt>Memory</dt><dd><span>9.0 GiB of 16.0 GiB free</span></dd>" in made
     assert "Run: CMAKE_ARGS=&quot;-DGGML_CUDA=on&quot; pip &lt;x&gt;" in made
     assert "One thing to change." in made
     assert "All is well." in render_doctor(Examined((WELL,)))
@@ -70,3 +75,16 @@ def test_what_goes_wrong_is_told() -> None:
     assert last == Examined((WELL,), error="the model is gone")
     assert "The model is gone." in render_doctor(last)
     assert list(Examination(broken).follow())[-1].error == "unexpected ZeroDivisionError: odd"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_page_examines(library: FakeLibrary, window: Callable[..., Screen], width: int) -> None:
+    with serving(library) as address:
+        screen = window(address, width=width).open("#models")
+        screen.page.locator("#doctor button").press("Enter")
+        screen.matches("#doctor", r"Memory.*free.*llama\.cpp.*Embedder.*hashing.*texts/s.*Language model")
+        screen.page.wait_for_selector("#doctor button")
+        assert "set RAG_GENERATOR to a GGUF file" in screen.text("#doctor .problem:last-of-type")
+        assert screen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert screen.problems == screen.elsewhere == []
