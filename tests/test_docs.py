@@ -19,7 +19,7 @@ def test_the_map_names_every_module_at_the_top(path: Path) -> None:
     assert path.name == "__init__.py" or f"  {path.name} " in CONTRIBUTING
 
 
-PACKAGES = ["api", "ingest", "embed", "store", "retrieve", "answer", "models", "tune", "moving"]
+PACKAGES = ["api", "ingest", "embed", "store", "retrieve", "answer", "models", "servers", "tune", "moving"]
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -48,6 +48,7 @@ def test_links_and_pictures_of_the_documents_exist() -> None:
         "CONTRIBUTING.md",
         "corpus/README.md",
         "docs/api.md",
+        "docs/local-servers.md",
         "docs/index-versions.md",
         "docs/models.md",
         "docs/pictures.md",

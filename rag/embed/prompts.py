@@ -13,7 +13,7 @@ _PROMPTS: tuple[tuple[str, str, str], ...] = (
     (r"(multilingual-)?e5-(?!.*instruct)", "query: ", "passage: "),
     (r"embedding-?gemma", "task: search result | query: ", "title: none | text: "),
     (
-        r"(bge-.*-en|mxbai-embed-large|snowflake-arctic-embed(?!2)(?!-.*-v2))",
+        r"(bge-.*-en|mxbai-embed-large|snowflake-arctic-embed(?!2|.*-v2))",
         "Represent this sentence for searching relevant passages: ",
         "",
     ),

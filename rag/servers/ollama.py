@@ -102,8 +102,11 @@ def _listed(entry: Mapping[str, Any], running: Mapping[str, Mapping[str, Any]]) 
     name = str(entry.get("name", ""))
     details = entry.get("details")
     details = details if isinstance(details, dict) else {}
+    # Whether it embeds is only told of one model at a time; this is enough to name it rightly in a list.
+    embeds = str(details.get("family", "")).endswith("bert") or "embed" in name
     return ServedModel(
         name,
+        embeds=embeds or None,
         context=number(running[name].get("context_length")) if name in running else None,
         parameters=parameters_of(details.get("parameter_size")),
         precision=str(details.get("quantization_level") or ""),

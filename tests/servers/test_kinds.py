@@ -142,7 +142,10 @@ OLLAMA: Routes = {
     "/api/tags": {
         "models": [
             {"name": "llava:latest", "details": {"parameter_size": "8.0B", "quantization_level": "Q4_0"}},
-            {"name": "all-minilm:latest", "details": {"parameter_size": "23M", "quantization_level": "F16"}},
+            {
+                "name": "all-minilm:latest",
+                "details": {"family": "bert", "parameter_size": "23M", "quantization_level": "F16"},
+            },
         ]
     },
     "/api/show": lambda asked, talk: talk.json(
@@ -336,7 +339,7 @@ def test_servers_are_found_by_what_they_answer() -> None:
             f"{ollama.url}/v1",
             (
                 ServedModel("llava:latest", context=4096, parameters=8 * 10**9, precision="Q4_0", loaded=True),
-                ServedModel("all-minilm:latest", parameters=23 * 10**6, precision="F16", loaded=False),
+                ServedModel("all-minilm:latest", embeds=True, parameters=23 * 10**6, precision="F16", loaded=False),
             ),
         ),
         FoundServer("model server", f"{closed.url}/v1", problem="it wants a key: set `server_api_key`"),
