@@ -36,7 +36,7 @@ from eval.stores import STORES
 from eval.stress import variants, write
 from eval.synthetic import Made
 from rag.build import build_embedder, build_generator, build_image_embedder
-from rag.config import Settings, load_settings
+from rag.config import load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
 
@@ -55,11 +55,6 @@ def _show(result: dict[str, Any], as_json: bool, print_table: Callable[[dict[str
         _print_json(result)
     else:
         print_table(result, out)
-
-
-def _api_key(settings: Settings) -> str | None:
-    key = settings.weaviate_api_key
-    return key.get_secret_value() if key else None
 
 
 @app.callback()
@@ -97,7 +92,6 @@ def run(
                 vectors,
                 settings,
                 store=store,
-                api_key=_api_key(settings),
                 depth=k,
                 fusions=others,
                 progress=progress,
@@ -203,7 +197,7 @@ def latency(
     """How fast a store answers and how much it misses, by made-up vectors that have neighbours as real ones have."""
     prepare_environment()
     with progress_bars(store, err) as progress:
-        result = run_latency(store, Made(count, dim, seed), queries, _api_key(load_settings()), progress("index"))
+        result = run_latency(store, Made(count, dim, seed), queries, load_settings(), progress("index"))
     _show(result, as_json, print_latency)
 
 

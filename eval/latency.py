@@ -19,6 +19,7 @@ from rich.table import Table
 from eval.index import OnProgress
 from eval.stores import temporary_store
 from eval.synthetic import CHUNKS, Made, Part, exact
+from rag.config import Settings
 from rag.protocols import TEXT_SPACE, Store
 from rag.records import Chunk, EmbeddedChunk, Match, ModelState, Vector, chunk_id
 from rag.retrieve.search import Searcher
@@ -29,15 +30,16 @@ _WARM_UP = 10  # questions that are asked before the clock runs
 
 
 def latency(
-    store: str, made: Made, queries: int, api_key: str | None = None, on_progress: OnProgress | None = None
+    store: str, made: Made, queries: int, settings: Settings | None = None, on_progress: OnProgress | None = None
 ) -> dict[str, Any]:
     """Fill `store` ("lance", "memory" or a server's address) with `made`, ask it `queries` questions, and empty it.
 
-    Times are milliseconds at the percentiles 50, 95 and 99; `load` is what the machine was busy with besides.
+    `settings` say how it is kept if it is on a server. Times are milliseconds at the percentiles 50, 95 and 99; `load`
+    is what the machine was busy with besides.
     """
     asked = made.questions(queries + _WARM_UP)
     truth = exact(made, asked.vectors[_WARM_UP:], K)
-    with temporary_store(store, {TEXT_SPACE: made.dim}, api_key) as (opened, folder):
+    with temporary_store(store, {TEXT_SPACE: made.dim}, settings) as (opened, folder):
         started = time.perf_counter()
         _fill(opened, made, on_progress)
         written = time.perf_counter() - started

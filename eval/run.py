@@ -30,7 +30,6 @@ def run(
     settings: Settings,
     *,
     store: str = "lance",
-    api_key: str | None = None,
     depth: int = metrics.DEPTH,
     fusions: Sequence[str] = (),
     progress: Progresses = lambda stage: lambda done, total: None,
@@ -49,7 +48,7 @@ def run(
     spaces = spaces_of(embedder, image_embedder)
     with (
         TemporaryDirectory(prefix="commonplace-eval-") as folder,
-        temporary_store(store, spaces, api_key) as (opened, _),
+        temporary_store(store, spaces, settings) as (opened, _),
     ):
         index = build_index(dataset, embedder, settings, opened, Path(folder), progress("index"), image_embedder)
         known = embedder.hits

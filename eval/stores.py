@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from rag.build import server_options
+from rag.config import Settings
 from rag.protocols import Embedder, ImageEmbedder, Store
 
 STORES = "lance, memory, or the address of a server, as RAG_STORE."
@@ -18,9 +21,11 @@ def spaces_of(embedder: Embedder, image_embedder: ImageEmbedder | None) -> dict[
 
 @contextmanager
 def temporary_store(
-    name: str, spaces: Mapping[str, int], api_key: str | None = None
+    name: str, spaces: Mapping[str, int], settings: Settings | None = None
 ) -> Iterator[tuple[Store, Path | None]]:
     """The store called `name` (see STORES), empty, and the folder that it is in, where it is in one.
+
+    `settings` say how it is kept if it is on a server.
 
     Raises:
         ConfigError: `name` is none of these.
@@ -40,16 +45,18 @@ def temporary_store(
             finally:
                 store.close()
     else:
-        with _on_a_server(name, spaces, api_key) as served:
+        with _on_a_server(name, spaces, settings or Settings()) as served:
             yield served, None
 
 
 @contextmanager
-def _on_a_server(url: str, spaces: Mapping[str, int], api_key: str | None) -> Iterator[Store]:
+def _on_a_server(url: str, spaces: Mapping[str, int], settings: Settings) -> Iterator[Store]:
     from rag.store.weaviate_connection import Address, Connection
     from rag.store.weaviate_store import WeaviateStore
 
-    store = WeaviateStore(url, spaces, name=f"Eval_{uuid4().hex}", api_key=api_key)
+    api_key = settings.weaviate_api_key.get_secret_value() if settings.weaviate_api_key else None
+    options = replace(server_options(settings), tenant=None)
+    store = WeaviateStore(url, spaces, name=f"Eval_{uuid4().hex}", api_key=api_key, options=options)
     versions = store.versions_of_index
     try:
         yield store

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from eval.__main__ import app
 from eval.latency import latency, percentiles, recall
 from eval.synthetic import Made, exact
+from rag.config import Settings
+from tests.store.weaviate_stub import running_stub
 
 
 def test_percentiles_are_by_nearest_rank() -> None:
@@ -88,6 +90,23 @@ def test_a_small_run_finds_everything(store: str) -> None:
     assert all(0 < one["p50"] <= one["p95"] <= one["p99"] for one in result["ms"].values())
     assert (result["mib"]["disk"] is not None) == (store == "lance")
     json.dumps(result)
+
+
+def test_a_server_is_asked_as_the_settings_say_and_left_empty() -> None:
+    with running_stub() as stub:
+        url = f"weaviate://127.0.0.1:{stub.port}?grpc={stub.grpc_port}"
+        kept: list[set[int]] = []
+
+        def look(done: int, total: int) -> None:
+            indexes = (
+                one.config["vectorConfig"]["text"]["vectorIndexConfig"] for one in stub.schema.collections.values()
+            )
+            kept.append({vector["vectorIndexConfig"]["dynamicEfMin"] for vector in vectors})
+
+        result = latency(url, Made(300, 16), 3, Settings(weaviate_ef=77, weaviate_tenant="ann"), on_progress=look)
+        assert kept == [{77}]
+        assert (result["chunks"], result["recall@10"]) == (300, 1.0)
+        assert stub.schema.collections == stub.schema.aliases == {}
 
 
 def test_the_command_prints_json_or_a_table() -> None:
