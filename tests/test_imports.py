@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "rag.models": SHARED | {"rag.servers"},
     "rag.progress": {"rag.records", "rag.text"},
     "rag.json_forms": {"rag.records"},
-    "rag.terminal": {"rag.records"},
+    "rag.terminal": {"rag.records", "rag.text"},
     "rag.bootstrap": set(),
     "rag.environment": set(),
     "rag.adopting": set(),
