@@ -98,9 +98,7 @@ def test_a_server_is_asked_as_the_settings_say_and_left_empty() -> None:
         kept: list[set[int]] = []
 
         def look(done: int, total: int) -> None:
-            indexes = (
-                one.config["vectorConfig"]["text"]["vectorIndexConfig"] for one in stub.schema.collections.values()
-            )
+            vectors = [one.config["vectorConfig"]["text"] for one in stub.schema.collections.values()]
             kept.append({vector["vectorIndexConfig"]["dynamicEfMin"] for vector in vectors})
 
         result = latency(url, Made(300, 16), 3, Settings(weaviate_ef=77, weaviate_tenant="ann"), on_progress=look)
