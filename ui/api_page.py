@@ -14,6 +14,7 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _REF = "#/components/schemas/"
+_BOUNDS = {"minimum": "at least", "maximum": "at most"}
 _Schema = Mapping[str, Any]
 
 
@@ -70,7 +71,7 @@ def _body_rows(schema: _Schema) -> Iterator[Html]:
 
 def _row(name: str, schema: _Schema, required: object, description: str) -> Html:
     told = [_type(schema), "required" if required else _default(schema), description]
-    return join([tag("dt", tag("code", name)), tag("dd", "; ".join(filter(None, told)))])
+    return join([tag("dt", tag("code", name)), tag("dd", _coded("; ".join(filter(None, told))))])
 
 
 def _default(schema: _Schema) -> str:
@@ -79,7 +80,7 @@ def _default(schema: _Schema) -> str:
 
 
 def _type(schema: _Schema) -> str:
-    """`string`, `integer 1…1000`, `"text" or "image"`, `list of ChatMessage`."""
+    """`string`, `integer at least 1 and at most 1000`, `"text" or "image"`, `list of ChatMessage`."""
     if "$ref" in schema:
         return str(schema["$ref"]).removeprefix(_REF)
     if "anyOf" in schema:
@@ -89,9 +90,8 @@ def _type(schema: _Schema) -> str:
         return " or ".join(f'"{value}"' for value in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}"
-    low, high = schema.get("minimum"), schema.get("maximum")
-    span = "" if low is None and high is None else f" {'' if low is None else low}…{'' if high is None else high}"
-    return f"{schema.get('type', 'anything')}{span}"
+    bounds = [f"{words} {int(schema[key])}" for key, words in _BOUNDS.items() if key in schema]
+    return " ".join([schema.get("type", "anything"), " and ".join(bounds)]).strip()
 
 
 def _resolved(schema: _Schema, schemas: _Schema) -> _Schema:
@@ -100,4 +100,9 @@ def _resolved(schema: _Schema, schemas: _Schema) -> _Schema:
 
 
 def _paragraphs(text: str) -> list[Html]:
-    return [tag("p", paragraph) for paragraph in text.split("\n\n") if paragraph]
+    return [tag("p", _coded(paragraph)) for paragraph in text.split("\n\n") if paragraph]
+
+
+def _coded(text: str) -> Html:
+    """What stands between backticks as code."""
+    return join(tag("code", part) if n % 2 else part for n, part in enumerate(text.split("`")))

@@ -58,6 +58,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_OF_LOGIN = {"Referrer-Policy": "same-origin"}  # without any referrer a browser sends a form as from nowhere
 # Gradio compiles its templates in the browser and writes styles into the page; what it may not do is load or send
 # anything beyond this server, or run a script that the server did not sign with this page's nonce.
 _POLICY = (
@@ -108,7 +109,7 @@ class Guard:
         elif scope["path"] == "/":
             await self._page(scope, receive, send)
         else:
-            await self._app(scope, receive, _with_headers(send, {}))
+            await self._app(scope, receive, _with_headers(send, _OF_LOGIN if scope["path"] == LOGIN else {}))
 
     def _refusal(self, path: str, method: str, headers: Headers) -> Response | None:
         host = headers.get("host", "")

@@ -83,19 +83,23 @@ def _page(trouble: str = "") -> Response:
 
 
 def _form() -> Html:
-    field = tag(
-        "input",
-        type="password",
-        name="token",
-        required=True,
-        autofocus=True,
-        autocomplete="current-password",
-        id="token",
-    )
     return tag(
         "form",
-        tag("p", tag("label", "Token ", field, for_="token")),
-        tag("p", tag("button", "Log in", type="submit")),
+        tag("input", type="text", name="username", value="commonplace", autocomplete="username", hidden=True),
+        tag("p", tag("label", "Token", for_="token")),
+        tag(
+            "p",
+            tag(
+                "input",
+                type="password",
+                name="token",
+                id="token",
+                required=True,
+                autofocus=True,
+                autocomplete="current-password",
+            ),
+        ),
+        tag("p", tag("button", "Log in", type="submit", class_="primary"), class_="actions"),
         method="post",
         action=LOGIN,
     )

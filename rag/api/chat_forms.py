@@ -75,18 +75,22 @@ class StreamOptions(BaseModel):
 class ChatRequest(BaseModel):
     """A question to the library. The last message is the question, those before it the conversation."""
 
-    model: str = Field(MODEL, description=f"{MODEL!r}")
-    messages: list[ChatMessage] = Field(min_length=1, max_length=_MESSAGES)
-    stream: bool | None = False
+    model: str = Field(MODEL, description="the only one there is")
+    messages: list[ChatMessage] = Field(
+        min_length=1,
+        max_length=_MESSAGES,
+        description="`role` and `content`: words, or parts of type `text` and `image_url`, a picture as a data: URL",
+    )
+    stream: bool | None = Field(False, description="as server-sent events")
     stream_options: StreamOptions | None = None
     max_tokens: int | None = Field(None, ge=1, description="longest answer, where that is less than the settings say")
     max_completion_tokens: int | None = Field(None, ge=1, description="the same by its newer name")
     where: str = Field("", max_length=1000, description="which documents may be found, as after `rag ask --where`")
-    n: int | None = None
-    stop: str | list[str] | None = None
-    response_format: dict[str, Any] | None = None
-    tool_choice: str | dict[str, Any] | None = None
-    logprobs: bool | None = None
+    n: int | None = Field(None, description="refused, but for 1")
+    stop: str | list[str] | None = Field(None, description="refused")
+    response_format: dict[str, Any] | None = Field(None, description="refused, but for text")
+    tool_choice: str | dict[str, Any] | None = Field(None, description="refused where it forces a call")
+    logprobs: bool | None = Field(None, description="refused")
 
     def asked(self, most: int) -> Asked:
         """The question with its history. `most` is the largest picture, in bytes.

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute
 
 from rag.api.service import QUESTION, VERSION, Asked, Finished, Service, as_utf8, filter_of
 from rag.errors import RagError
-from rag.records import Citation, Document, Hit, Kind, Modality, Passage
+from rag.records import Citation, Document, GroundedSentence, Hit, Kind, Modality, Passage, Support
 
 _ABOUT = (
     "A person's own library of notes, PDFs, mails, web pages and pictures, on their machine. `search` finds passages, "
@@ -101,10 +101,19 @@ class Cited(BaseModel):
     supported: bool | None
 
 
+class Judged(BaseModel):
+    """A sentence of the answer, and whether the sources bear it out; `reasons` say what they do not."""
+
+    text: str
+    support: Support
+    reasons: list[str]
+
+
 class LibraryAnswer(BaseModel):
-    """An answer with the sources that it was written from."""
+    """An answer with the sources that it was written from. Do not pass on what is unsupported as a fact."""
 
     answer: str
+    sentences: list[Judged] = Field(description="those that claim something")
     abstained: bool = Field(description="the library does not answer this")
     citations: list[Cited]
     sources: list[Found]
@@ -214,11 +223,17 @@ def _answer(finished: Finished) -> LibraryAnswer:
     answer = finished.answer
     return LibraryAnswer(
         answer=as_utf8(answer.text),
+        sentences=[_judged(answer.text, sentence) for sentence in answer.sentences],
         abstained=answer.abstained,
         citations=[_cited(citation) for citation in answer.citations],
         sources=[_source(passage) for passage in answer.passages],
         model=answer.model,
     )
+
+
+def _judged(text: str, sentence: GroundedSentence) -> Judged:
+    words = as_utf8(text[sentence.start : sentence.end])
+    return Judged(text=words, support=sentence.support, reasons=[as_utf8(reason) for reason in sentence.reasons])
 
 
 def _cited(citation: Citation) -> Cited:

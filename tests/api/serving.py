@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -13,8 +13,9 @@ from starlette.types import ASGIApp
 from rag.filters import Filter
 from rag.records import Answer, AnswerEvent, Delta, Done, Message, Retrieved
 from tests.ui.fakes import FakeLibrary, make_document
-from tests.ui.test_jobs import until
+from tests.ui.test_jobs import until as _until
 
+_PATIENCE = 120.0  # seconds: the machines that run this may be slow and busy
 HOME = "http://127.0.0.1:7860"
 BEES = "# Swarms\nThe queen leaves with half the hive in May. Keep an empty box ready.\n# Honey\nTwelve jars in August."
 TRAIN = "The night train to Vienna leaves Hamburg at 20:29. Berth 45 is by the window."
@@ -31,6 +32,10 @@ def make_library(home: Path, kind: type[Kind] = FakeLibrary) -> Kind:  # type: i
         make_document("/home/ada/odd\udcff.md", ODD, title="Odd \udcff"),
     ]
     return kind(home, documents)
+
+
+def until(happens: Callable[[], object]) -> None:
+    _until(happens, _PATIENCE)
 
 
 class Endless(FakeLibrary):
@@ -54,7 +59,7 @@ class Endless(FakeLibrary):
         self.stops.append(stop)
         yield Retrieved(self.search(question), ())
         yield Delta("The")
-        until(lambda: stop.is_set() or self.let_go.is_set(), 30)
+        until(lambda: stop.is_set() or self.let_go.is_set())
         self.ended.append(question)
         yield Done(Answer(question, "The", (), (), "stopped" if stop.is_set() else "stop", "fake"))
 
@@ -77,4 +82,4 @@ def served(app: ASGIApp) -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(_PATIENCE)

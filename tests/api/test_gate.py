@@ -7,7 +7,7 @@ import pytest
 
 from rag.api.gate import Gate
 from rag.errors import TooBusy
-from tests.ui.test_jobs import until
+from tests.api.serving import until
 
 
 def waiting(gate: Gate) -> int:
@@ -37,7 +37,7 @@ def test_those_in_line_go_in_the_order_in_which_they_came() -> None:
         threads = [enter_later(gate, order, name) for name in "abc"]
         assert order == []
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
     assert order == ["a", "b", "c"]
 
 
@@ -48,8 +48,8 @@ def test_a_full_line_is_refused_unless_somebody_sits_at_the_screen() -> None:
         with pytest.raises(TooBusy, match="1 others are waiting"), gate.enter():
             pass
         screen = enter_later(gate, order, "screen", always=True)
-    first.join(10)
-    screen.join(10)
+    first.join(120)
+    screen.join(120)
     assert order == ["first", "screen"]
 
 
@@ -70,9 +70,9 @@ def test_whoever_gives_up_leaves_the_line_to_the_next() -> None:
         first = enter_later(gate, order, "first", stop=stop)
         second = enter_later(gate, order, "second")
         stop.set()
-        first.join(10)
+        first.join(120)
         assert order == ["first gave up"]
-    second.join(10)
+    second.join(120)
     assert order == ["first gave up", "second"]
 
 

@@ -10,12 +10,13 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
+from rag.api.service import Finished
+from rag.api.tools import _answer
 from rag.build import open_library
 from rag.config import Settings
-from rag.records import document_id
-from tests.api.serving import BEES, make_endless, make_library, served
+from rag.records import Answer, GroundedSentence, document_id
+from tests.api.serving import BEES, make_endless, make_library, served, until
 from tests.ui.fakes import FakeLibrary, make_document
-from tests.ui.test_jobs import until
 from ui.app import build_app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +88,16 @@ def test_an_answer_has_its_citations_and_sources(address: str) -> None:
     assert answer["citations"][0]["document"] == BEES_ID
     assert answer["sources"][0]["rank"] == answer["citations"][0]["number"] == 1
     assert not answer["abstained"]
+
+
+def test_an_answer_says_which_of_its_sentences_the_sources_bear_out() -> None:
+    text = "The queen leaves in May. [1] She weighs a pound. [1]"
+    sentences = (GroundedSentence(0, 28, "supported"), GroundedSentence(29, 52, "unsupported", ("no source has it",)))
+    given = _answer(Finished(Answer("?", text, (), (), "stop", "fake", sentences=sentences), 0))
+    assert [(each.text, each.support, each.reasons) for each in given.sentences] == [
+        ("The queen leaves in May. [1]", "supported", []),
+        ("She weighs a pound. [1]", "unsupported", ["no source has it"]),
+    ]
 
 
 def test_a_document_is_read_by_its_path_too_but_only_from_the_library(address: str) -> None:

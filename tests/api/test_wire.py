@@ -8,8 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.serving import Endless, make_endless, served
-from tests.ui.test_jobs import until
+from tests.api.serving import Endless, make_endless, served, until
 from ui.app import build_app
 
 ASK = {"messages": [{"role": "user", "content": "Tell me about the queen"}]}
@@ -26,7 +25,7 @@ def send(address: str, body: dict[str, object]) -> socket.socket:
     """A connection on which that question was asked and nothing was read yet."""
     host, port = address.removeprefix("http://").split(":")
     sent = json.dumps(body).encode()
-    connection = socket.create_connection((host, int(port)), timeout=30)
+    connection = socket.create_connection((host, int(port)), timeout=120)
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
     connection.sendall(head.encode() + f"Content-Length: {len(sent)}\r\n\r\n".encode() + sent)
     return connection

@@ -1,11 +1,14 @@
 """With a token set, whoever does not show it is told so; a browser shows it once, and gets a cookie that ends."""
 
+from collections.abc import Callable
 from http.cookies import SimpleCookie
 
 import pytest
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
+from tests.api.serving import served
+from tests.browser import Screen
 from tests.ui.fakes import FakeLibrary
 from ui import login
 from ui.app import build_app, serve
@@ -62,6 +65,7 @@ def test_a_browser_logs_in_once(client: TestClient) -> None:
     assert (sent_there.status_code, sent_there.headers["location"]) == (303, "/login")
     page = client.get("/login")
     assert page.status_code == 200
+    assert page.headers["referrer-policy"] == "same-origin"  # or the browser would send the form with Origin: null
     assert 'type="password"' in page.text
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     assert client.get("/ui/style.css").status_code == 200
@@ -75,6 +79,21 @@ def test_a_browser_logs_in_once(client: TestClient) -> None:
     assert TOKEN not in cookie.value
     assert client.get("/pulse").status_code == 200  # the client kept the cookie, as a browser does
     assert client.get("/api/documents").status_code == 200
+
+
+@pytest.mark.browser
+def test_a_real_browser_logs_in_and_sees_the_library(app: object, window: Callable[..., Screen]) -> None:
+    with served(app) as address:  # type: ignore[arg-type]
+        screen = window(address, width=390, scheme="dark")
+        screen.page.goto(address)
+        assert screen.page.url == f"{address}/login"
+        screen.page.fill("#token", "wrong")
+        screen.page.keyboard.press("Enter")
+        screen.matches(".problem", "not the token")
+        screen.page.fill("#token", TOKEN)
+        screen.page.keyboard.press("Enter")
+        screen.page.wait_for_selector("body[data-ready]")
+        assert screen.elsewhere == []
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:3000"])
