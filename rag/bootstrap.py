@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "commonplace-installed"
+LLAMA_STAMP = VENV / "commonplace-llama"
 LLAMA = "llama-cpp-python"
 
 CHECKS = (
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def install() -> None:
     """Make `.venv` what pyproject.toml and constraints.txt ask for; at once when it already is."""
-    wanted = _fingerprint()
+    cmake, reason = llama_build({tool: shutil.which(tool) for tool in ("nvidia-smi", "nvcc")})
+    wanted = _fingerprint(cmake)
     if PYTHON.is_file() and STAMP.is_file() and STAMP.read_text() == wanted:
         return
     if not PYTHON.is_file():
@@ -57,7 +59,7 @@ def install() -> None:
         venv.create(VENV, with_pip=True)
     _check_compiler()
     _say("installing (the first time takes some minutes: torch is large, llama.cpp is compiled for this machine)")
-    _install_llama()
+    _install_llama(cmake, reason)
     _pip("--editable", f"{ROOT}[dev]")
     STAMP.write_text(wanted)
 
@@ -71,15 +73,37 @@ def llama_build(found: Mapping[str, str | None]) -> tuple[str, str]:
     return "", "no NVIDIA driver was found"
 
 
-def _install_llama() -> None:
-    """pip keeps a built wheel without regard to CMAKE_ARGS, so a CUDA build must not come from its cache."""
-    cmake, reason = llama_build({tool: shutil.which(tool) for tool in ("nvidia-smi", "nvcc")})
+def llama_steps(cmake: str, version: str, built: str) -> list[tuple[str, ...]]:
+    """What pip is called with for llama-cpp-python `version`, given what it was last `built` as ("" for never).
+
+    pip regards what is installed as good whatever it was built for, and keeps a built wheel without regard to
+    CMAKE_ARGS: another build must be forced, and a CUDA build must not come from its cache.
+    """
+    if built == _build_name(cmake, version):
+        return []
+    forced = ("--force-reinstall", "--no-deps") if built and cmake else ()
+    return [((*forced, "--no-cache-dir") if cmake else ()) + (LLAMA,)]
+
+
+def _install_llama(cmake: str, reason: str) -> None:
+    """Build llama.cpp for what is here; at once where that is done."""
+    unknown = "unknown" if STAMP.is_file() else ""  # set up before it was written down
+    built = LLAMA_STAMP.read_text() if LLAMA_STAMP.is_file() else unknown
     _say(f"{LLAMA} is built for {'CUDA' if cmake else 'the CPU'}: {reason}")
     if cmake:
         os.environ["CMAKE_ARGS"] = f"{os.environ.get('CMAKE_ARGS', '')} {cmake}".strip()
-        _pip("--no-cache-dir", LLAMA)
-    else:
-        _pip(LLAMA)
+    for arguments in llama_steps(cmake, _llama_version(), built):
+        _pip(*arguments)
+    LLAMA_STAMP.write_text(_build_name(cmake, _llama_version()))
+
+
+def _build_name(cmake: str, version: str) -> str:
+    return f"{version} {cmake or 'cpu'}"
+
+
+def _llama_version() -> str:
+    lines = (ROOT / "constraints.txt").read_text().split()
+    return next(line.partition("==")[2] for line in lines if line.startswith(f"{LLAMA}=="))
 
 
 def _check_compiler() -> None:
@@ -89,8 +113,9 @@ def _check_compiler() -> None:
         )
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256(str(ROOT).encode())
+def _fingerprint(cmake: str) -> str:
+    """Of what is asked for; `cmake` is in it, so that a CUDA toolkit that came later is made use of."""
+    digest = hashlib.sha256(f"{ROOT}{cmake}".encode())
     for name in ("pyproject.toml", "constraints.txt"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()

@@ -30,6 +30,37 @@ def test_a_driver_without_a_compiler_is_told_what_to_install() -> None:
     assert "CUDA toolkit" in bootstrap.llama_build({"nvidia-smi": "x", "nvcc": None})[1]
 
 
+@pytest.mark.parametrize(
+    ("cmake", "built", "steps"),
+    [
+        ("", "", [("llama-cpp-python",)]),
+        ("", "1.0 cpu", []),
+        ("-DGGML_CUDA=on", "", [("--no-cache-dir", "llama-cpp-python")]),
+        ("-DGGML_CUDA=on", "1.0 -DGGML_CUDA=on", []),
+        (
+            "-DGGML_CUDA=on",
+            "1.0 cpu",
+            [("--force-reinstall", "--no-deps", "--no-cache-dir", "llama-cpp-python")],
+        ),
+        ("-DGGML_CUDA=on", "unknown", [("--force-reinstall", "--no-deps", "--no-cache-dir", "llama-cpp-python")]),
+        ("", "1.0 -DGGML_CUDA=on", [("llama-cpp-python",)]),  # what is there works without a card too
+    ],
+)
+def test_llama_cpp_is_built_again_for_a_cuda_toolkit_that_came_later(
+    cmake: str, built: str, steps: list[tuple[str, ...]]
+) -> None:
+    assert bootstrap.llama_steps(cmake, "1.0", built) == steps
+
+
+def test_a_cuda_toolkit_that_came_later_sets_up_again() -> None:
+    assert bootstrap._fingerprint("") != bootstrap._fingerprint("-DGGML_CUDA=on")
+    assert bootstrap._fingerprint("") == bootstrap._fingerprint("")
+
+
+def test_the_version_of_llama_cpp_is_that_of_the_constraints() -> None:
+    assert f"llama-cpp-python=={bootstrap._llama_version()}" in (ROOT / "constraints.txt").read_text().split()
+
+
 def test_a_wrong_call_is_status_two() -> None:
     done = subprocess.run([sys.executable, "-m", "rag.bootstrap", "fly"], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 2
