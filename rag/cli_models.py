@@ -15,7 +15,8 @@ from rag.build import open_versions
 from rag.config import Settings, load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError
-from rag.models.installed import installed_models
+from rag.models.choice import SETTINGS
+from rag.models.installed import ModelKind, installed_models
 from rag.models.machine import Machine, this_machine
 from rag.models.overview import ModelRow, names_in_use, overview
 from rag.models.pull import Transfer, pull, remove
@@ -112,11 +113,8 @@ def _in_use(settings: Settings) -> frozenset[str]:
     return names_in_use(settings, [version.reference or version.embedder for version in versions])
 
 
-def _how_to_use(name: str, kind: str) -> str:
-    if kind == "embedder":
-        return f"rag models use {name}"
-    setting = {"generator": "RAG_GENERATOR", "image embedder": "RAG_IMAGE_EMBEDDER"}.get(kind)
-    return f"set {setting}={name}" if setting else "it is found by itself"
+def _how_to_use(name: str, kind: ModelKind) -> str:
+    return f"set RAG_{SETTINGS[kind].upper()}={name}" if kind in SETTINGS else f"rag models use {name}"
 
 
 def _told(machine: Machine) -> str:

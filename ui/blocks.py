@@ -20,6 +20,7 @@ from ui.library import render_kinds
 from ui.models_page import render_head
 from ui.routes import SCRIPTS
 from ui.search import render_results
+from ui.servers import Servers, render_servers
 from ui.status import render_header
 from ui.welcome import drop_zone
 
@@ -44,6 +45,7 @@ _EVENTS = (
     "use_model",
     "remove_model",
     "roll_back",
+    "find_servers",
     "stop_task",
     "dismiss_task",
     "examine",
@@ -63,6 +65,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             _part("models-head", render_head())
             model_tasks = _part("model-tasks")
             models = _part("models")
+            servers = _part("servers", render_servers(Servers()))
             doctor = _part("doctor", render_doctor(Examined()))
         bridge = _bridge()
         conversations, thread, live, sources, jobs_here, asked_with = chat
@@ -85,7 +88,8 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             "remove": [notice],
             "search": [looking, results],
             "pull_model": [model_tasks, models],
-            "use_model": [model_tasks, models],
+            "use_model": [model_tasks, models, servers],
+            "find_servers": [servers],
             "remove_model": [model_tasks, models],
             "roll_back": [model_tasks, models],
             "stop_task": [model_tasks, models],

@@ -8,6 +8,7 @@ from rag.api.gate import Gate
 from rag.errors import RagError
 from rag.library import Library
 from rag.models.findings import Check
+from rag.models.servers import FoundServer
 from rag.records import Conversation
 from ui.asked import AskedPictures
 from ui.chat import title_from
@@ -30,6 +31,7 @@ class Desk:
         self.uploads = uploads
         self.pulse = Pulse()
         self.jobs = Jobs(library, self.pulse)
+        self.servers: tuple[FoundServer, ...] | None = None  # those that were found when last looked for
         self.model_tasks = ModelTasks(library, library.settings.home, self.pulse)
         self.examination = Examination(self._examined)
         self.answers = Gate()

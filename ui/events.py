@@ -5,6 +5,7 @@ A page sends names and words only; everything it names (a conversation, a docume
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, cast, get_args
 
 import gradio as gr
@@ -12,8 +13,9 @@ import gradio as gr
 from rag.errors import RagError
 from rag.models.catalogue import find_entry
 from rag.models.choice import choose_model
-from rag.models.installed import installed_model
+from rag.models.installed import ModelKind, installed_model
 from rag.models.pull import remove
+from rag.models.servers import find_servers
 from rag.records import Kind
 from ui.asked import Where, render_alike, render_asked, render_refused
 from ui.chat import render_conversations, render_run, render_thread
@@ -24,9 +26,10 @@ from ui.figures import name_of
 from ui.html import Html, join, tag
 from ui.library import render_failures, render_jobs, render_table, sort_documents
 from ui.links import is_like
-from ui.machine import models_of
+from ui.machine import models_of, references_in_use
 from ui.models_page import render_models, render_tasks
 from ui.search import render_results, where_kinds
+from ui.servers import Servers, render_servers
 from ui.sources import render_sources
 from ui.status import render_off, status_line
 from ui.welcome import render_welcome
@@ -50,7 +53,7 @@ class Events:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._last: dict[tuple[str, str], int] = {}
-        self._shelves: dict[str, Html] = {}  # the models as each page has them
+        self._shelves: dict[str, int] = {}  # the models as each page has them
 
     # --- chat ---
 
@@ -223,16 +226,30 @@ class Events:
             self._desk.model_tasks.pull(model)
         return self._models(request)
 
-    def use_model(self, event: gr.EventData, request: gr.Request) -> Shelf:
-        """Embed the library with an installed embedder, or choose a model of another kind for the next start."""
-        home = self._desk.library.settings.home
-        model = installed_model(_word(event, "model"), home)
+    def use_model(self, event: gr.EventData, request: gr.Request) -> tuple[Any, Any, Any]:
+        """Embed the library with an embedder, or choose a model of another kind for the next start.
+
+        A page can name what is installed, and the models of the servers that were found.
+        """
+        name, desk, servers = _word(event, "model"), self._desk, self._servers()
+        model = installed_model(name, desk.library.settings.home)
+        kind: ModelKind | None = model.kind if model else None
+        if servers.offers(name):
+            kind = "embedder" if servers.embeds(name) else "generator"
         trouble = None
-        if model is not None and model.kind == "embedder":
-            self._desk.model_tasks.use(model.name)
-        elif model is not None:
-            trouble = _trouble(lambda: choose_model(model.kind, model.name, home))
-        return self._models(request, trouble)
+        if kind == "embedder":
+            desk.model_tasks.use(name)
+        elif kind is not None:
+            trouble = _trouble(partial(choose_model, kind, name, desk.library.settings.home))
+        return *self._models(request, trouble), render_servers(self._servers())
+
+    def find_servers(self, _: gr.EventData) -> Html:
+        """Look for model servers on this machine."""
+        self._desk.servers = find_servers()
+        return render_servers(self._servers())
+
+    def _servers(self) -> Servers:
+        return Servers(self._desk.servers, references_in_use(self._desk.library))
 
     def remove_model(self, event: gr.EventData, request: gr.Request) -> Shelf:
         """Delete an installed model that nothing uses."""
@@ -260,8 +277,8 @@ class Events:
         desk, session = self._desk, request.session_hash or ""
         tasks = desk.model_tasks.all()
         page = render_models(models_of(desk.library, desk.warmth, tasks))
-        is_new = self._shelves.get(session) != page
-        self._shelves[session] = page
+        is_new = self._shelves.get(session) != hash(page)
+        self._shelves[session] = hash(page)
         return join([trouble, render_tasks(tasks)]), page if is_new else gr.skip()
 
     def examine(self, _: gr.EventData) -> Iterator[Html]:

@@ -31,10 +31,10 @@ def machine_facts() -> list[tuple[str, str]]:
 def models_of(library: Library, warmth: Warmth, tasks: Sequence[Task] = ()) -> Models:
     """Everything that the Models page shows of a library. Loads no model."""
     status, versions = library.status(), library.versions()
-    settings, machine = _settings_on_disk(library.settings), this_machine()
+    settings, machine = settings_on_disk(library.settings), this_machine()
     installed = installed_models(library.settings.home)
-    # An image embedder that was found by itself may have come after the start; then it does not run yet.
-    named = names_in_use(library.settings.model_copy(update={"image_embedder": "none"}))
+    # What is found by itself may have come after the start; then it does not run yet.
+    named = names_in_use(library.settings.model_copy(update={"image_embedder": "none", "reranker": "none"}))
     serving = named | {model.name for model in status.models}
     chosen = names_in_use(settings)
     kept = names_in_use(settings, [version.reference or version.embedder for version in versions])
@@ -50,7 +50,14 @@ def models_of(library: Library, warmth: Warmth, tasks: Sequence[Task] = ()) -> M
     )
 
 
-def _settings_on_disk(settings: Settings) -> Settings:
+def references_in_use(library: Library) -> frozenset[str]:
+    """What the next start would use, as the settings write it: names, paths, and models of servers."""
+    settings = settings_on_disk(library.settings)
+    live = [version.reference for version in library.versions() if version.state == "live"]
+    return frozenset({settings.generator, settings.embedder, *live})
+
+
+def settings_on_disk(settings: Settings) -> Settings:
     """The settings that the next start would have: a model may have been chosen meanwhile."""
     try:
         return load_settings(home=settings.home)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from urllib.parse import urlsplit
 
-from rag.models.choice import SETTINGS
 from rag.models.installed import ModelKind
 from rag.models.overview import ModelRow
 from rag.models.pull import Transfer
@@ -206,15 +205,11 @@ def _buttons(row: ModelRow, page: Models) -> list[Html]:
         return [] if row.fit == "no" else [button("Pull", "pull-model", drawing="tray", model=row.name)]
     serves = row.name in page.serving or row.name in page.later
     buttons = []
-    if _can_choose(row.kind) and not serves:
+    if not serves:
         buttons.append(button("Use", "use-model", drawing="check", model=row.name, kind=row.kind))
     if not (serves or row.used):
         buttons.append(button("Remove", "remove-model", drawing="bin", look="quiet", model=row.name))
     return buttons
-
-
-def _can_choose(kind: ModelKind) -> bool:
-    return kind == "embedder" or kind in SETTINGS
 
 
 # --- what is going on ---

@@ -333,6 +333,7 @@
       const words = "Its files are deleted. You can get it again while you are online.";
       if (await inquire(`Remove ${model}?`, words, "Remove")) send("remove_model", { model });
     },
+    "find-servers": () => send("find_servers"),
     "roll-back": async (el) => {
       const words = "The library is searched with the model before, as soon as what changed since is embedded with it.";
       if (await inquire(`Go back to ${el.dataset.model}?`, words, "Roll back")) send("roll_back");

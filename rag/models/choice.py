@@ -9,7 +9,11 @@ from tomlkit.exceptions import TOMLKitError
 from rag.errors import ConfigError
 from rag.models.installed import ModelKind
 
-SETTINGS: dict[ModelKind, str] = {"generator": "generator", "image embedder": "image_embedder"}
+SETTINGS: dict[ModelKind, str] = {
+    "generator": "generator",
+    "image embedder": "image_embedder",
+    "reranker": "reranker",
+}
 """The setting that names the model of a kind. A text embedder is not set but switched to: the index depends on it."""
 
 

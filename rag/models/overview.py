@@ -52,9 +52,10 @@ def names_in_use(settings: Settings, references: Collection[str] = ()) -> frozen
     `references` are what the settings call the embedders of those versions.
     """
     installed = installed_models(settings.home)
-    chosen = {settings.embedder, settings.generator, settings.image_embedder, *references}
-    if settings.image_embedder == "auto":
-        chosen.update([model.name for model in installed if model.kind == "image embedder"][:1])  # as it is found
+    chosen = {settings.embedder, settings.generator, settings.image_embedder, settings.reranker, *references}
+    for kind, setting in (("image embedder", settings.image_embedder), ("reranker", settings.reranker)):
+        if setting == "auto":
+            chosen.update([model.name for model in installed if model.kind == kind][:1])  # as it is found
     folders = {_folder_named(reference, settings.home) for reference in chosen}
     if settings.mmproj is not None:
         folders.add(settings.mmproj.expanduser().absolute().parent)

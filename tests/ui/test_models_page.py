@@ -15,16 +15,20 @@ from rag.models.choice import choose_model
 from rag.models.machine import Machine
 from rag.models.overview import overview
 from rag.models.pull import Transfer
+from rag.models.servers import FoundServer
 from rag.records import IndexVersion, Progress, SwitchReport
+from rag.servers.served import ServedModel
 from tests.browser import Screen
 from tests.hub_server import Hub, serving_hub
 from tests.ui.fakes import FakeLibrary
 from tests.ui.test_page import serving
+from ui import events
 from ui import machine as machine_page
 from ui.machine import models_of
 from ui.model_tasks import ModelTasks, Task
 from ui.models_page import Models, render_models, render_tasks, task_line
 from ui.pulse import Pulse
+from ui.servers import Servers, render_servers
 from ui.status import Warmth
 
 GB = 10**9
@@ -143,6 +147,35 @@ def test_a_task_says_where_it_stands(task: Task, line: str) -> None:
     assert line in render_tasks([task])
 
 
+OLLAMA = FoundServer(
+    "Ollama",
+    "http://127.0.0.1:11434/v1",
+    (ServedModel("gemma4:12b", context=8192, sees=True), ServedModel("bge-m3", embeds=True)),
+)
+
+
+def test_servers_are_offered_once_they_were_looked_for() -> None:
+    assert "Look for servers" in render_servers(Servers())
+    assert "None was found." in render_servers(Servers(()))
+    page = render_servers(Servers((OLLAMA,), {"http://127.0.0.1:11434/v1#bge-m3"}))
+    assert "Ollama at http://127.0.0.1:11434/v1" in page
+    assert "writes answers · looks at pictures too · room for 8,192 tokens" in page
+    assert 'data-model="http://127.0.0.1:11434/v1#gemma4:12b"' in page
+    assert 'data-model="http://127.0.0.1:11434/v1#bge-m3"' not in page  # it is chosen already
+    locked = FoundServer("model server", "http://127.0.0.1:8000/v1", problem="it wants a key: set `server_api_key`")
+    assert "it wants a key" in render_servers(Servers((locked,)))
+
+
+def test_a_page_can_name_only_the_models_of_servers_that_were_found() -> None:
+    servers = Servers((OLLAMA,))
+    assert servers.offers("http://127.0.0.1:11434/v1#gemma4:12b")
+    assert not servers.offers("http://10.0.0.9:11434/v1#gemma4:12b")
+    assert not servers.offers("http://127.0.0.1:11434/v1#other")
+    assert not Servers().offers("http://127.0.0.1:11434/v1#gemma4:12b")
+    assert servers.embeds("http://127.0.0.1:11434/v1#bge-m3")
+    assert not servers.embeds("http://127.0.0.1:11434/v1#gemma4:12b")
+
+
 # --- what it does ---
 
 
@@ -185,7 +218,7 @@ def test_a_model_is_got_in_the_background(hub: Hub, tasks: ModelTasks, pulse: To
     done = tasks.all()[0]
     assert (done.state, done.error) == ("done", None)
     assert isinstance(done.told, Transfer)
-    assert "it is found by itself" not in models_page(library)
+    assert 'data-do="use-model" data-model="ms-marco-minilm-l6-v2" data-kind="reranker"' in models_page(library)
     assert 'data-do="remove-model" data-model="ms-marco-minilm-l6-v2"' in models_page(library)
     tasks.dismiss(done.number)
     assert tasks.all() == []
@@ -243,10 +276,11 @@ def test_a_defect_in_one_task_does_not_end_the_queue(
 def test_a_choice_is_written_beside_what_stood_there(own_home: Path) -> None:
     (own_home / "rag.toml").write_text('# mine\nport = 7000  # high\nmmproj = "/old/eyes.gguf"\n', "utf-8")
     choose_model("generator", "chat", own_home)
+    choose_model("reranker", "again", own_home)
     text = (own_home / "rag.toml").read_text("utf-8")
     assert "# mine\nport = 7000  # high\n" in text
     settings = load_settings()
-    assert (settings.generator, settings.port, settings.mmproj) == ("chat", 7000, None)
+    assert (settings.generator, settings.reranker, settings.port, settings.mmproj) == ("chat", "again", 7000, None)
 
 
 def test_a_choice_that_would_not_hold_is_refused(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -301,11 +335,33 @@ def test_get_stop_go_on_use_and_go_back(hub: Hub, library: FakeLibrary, window: 
 
 
 @pytest.mark.browser
-def test_it_fits_a_telephone(library: FakeLibrary, window: WINDOW) -> None:
+def test_the_models_of_a_server_can_be_used(
+    library: FakeLibrary, window: WINDOW, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "find_servers", lambda: (OLLAMA,))
+    with serving(library) as address:
+        screen = window(address).open("#models")
+        screen.page.click("[data-do=find-servers]")
+        screen.page.click("[aria-label='gemma4:12b'] [data-do=use-model]")
+        screen.page.click("dialog.inquiry[open] button:has-text('Use')")
+        screen.matches("[aria-label='gemma4:12b']", "chosen")
+        assert load_settings(home=library.settings.home).generator == "http://127.0.0.1:11434/v1#gemma4:12b"
+        screen.page.click("[aria-label=bge-m3] [data-do=use-model]")
+        screen.page.click("dialog.inquiry[open] button:has-text('Use')")
+        screen.matches("#model-tasks", "searches the library now")
+        assert library.index[0].reference == "http://127.0.0.1:11434/v1#bge-m3"
+        assert screen.problems == []
+
+
+@pytest.mark.browser
+def test_it_fits_a_telephone(library: FakeLibrary, window: WINDOW, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "find_servers", lambda: (OLLAMA,))
     with serving(library) as address:
         screen = window(address, width=390, height=844, scheme="dark").open("#models")
         screen.page.wait_for_selector(".offer")
         for fold in screen.page.locator("details[data-fold] summary").all():
             fold.click()
+        screen.page.click("[data-do=find-servers]")
+        screen.page.wait_for_selector("[aria-label=bge-m3]")
         assert screen.page.evaluate("document.documentElement.scrollWidth") == 390
         assert screen.problems == []
