@@ -20,7 +20,13 @@ from eval.cache import CachedEmbedder, CachedImageEmbedder
 from eval.crowd import Blindfold, print_crowd
 from eval.crowd import crowd as run_crowd
 from eval.datasets import DatasetError, load
+from eval.followups import followups as run_followups
+from eval.followups import print_followups
 from eval.fusions import FUSIONS
+from eval.generation import generation as run_generation
+from eval.generation import print_generation
+from eval.grounding import grounding as run_grounding
+from eval.grounding import print_grounding
 from eval.latency import latency as run_latency
 from eval.latency import print_latency
 from eval.moving import moving as run_moving
@@ -39,6 +45,7 @@ from rag.build import build_embedder, build_generator, build_image_embedder
 from rag.config import load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
+from rag.models.starter import generator_file
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 out = Console()
@@ -125,6 +132,38 @@ def answers(
 
 
 @app.command()
+def grounding(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A BEIR folder with answers.jsonl.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take so many questions; all where not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw, and of what is made wrong.")] = 0,
+) -> None:
+    """Make true sentences wrong, and count how many the check of an answer's sentences finds."""
+    prepare_environment()
+    settings = load_settings(embedder=embedder)
+    asking = Asking(settings, CachedEmbedder(build_embedder(settings), settings.home / "cache" / "eval"), None)
+    with progress_bars(folder.name, err) as progress:
+        result = run_grounding(folder, asking, limit=limit, seed=seed, progress=progress)
+    _show(result, as_json, print_grounding)
+
+
+@app.command()
+def followups(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Files, with followups.jsonl beside them.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    generator: Annotated[str, typer.Option(help="As RAG_GENERATOR: it rewrites, if it is large enough.")] = "none",
+    embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
+) -> None:
+    """How well questions that lean on earlier ones are told and answered."""
+    prepare_environment()
+    settings = load_settings(generator=generator, embedder=embedder, image_embedder="none")
+    with progress_bars(folder.name, err) as progress:
+        result = run_followups(folder, settings, progress)
+    _show(result, as_json, print_followups)
+
+
+@app.command()
 def stress(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A BEIR folder.")],
     to: Annotated[Path, typer.Argument(metavar="TO", help="Where to write the folders <name>-<variant>.")],
@@ -199,6 +238,20 @@ def latency(
     with progress_bars(store, err) as progress:
         result = run_latency(store, Made(count, dim, seed), queries, load_settings(), progress("index"))
     _show(result, as_json, print_latency)
+
+
+@app.command()
+def generation(
+    model: Annotated[Path | None, typer.Option(help="A GGUF file; without one the starter model.")] = None,
+    sources: Annotated[int, typer.Option(min=1, max=50, help="Sources in a prompt.")] = 6,
+    rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are told.")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Time to the first token, cold, warm and in a second turn, and tokens per second, against plain llama.cpp."""
+    prepare_environment()
+    with progress_bars("generation", err) as progress:
+        result = run_generation(model or generator_file(), sources, rounds, progress("ask"))
+    _show(result, as_json, print_generation)
 
 
 @app.command()
