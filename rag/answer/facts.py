@@ -198,9 +198,10 @@ def _readings(match: re.Match[str], following: str) -> Iterator[Decimal]:
 def _times(match: re.Match[str]) -> Iterator[str]:
     """ "7 pm" and "19:00"; a time is no number."""
     hour, _, minute = match["digits"].partition(":")
+    if not (hour.isdecimal() and (minute.isdecimal() or not minute)):  # 127.0.0.1:8080, 7.30 pm
+        return
     late = 12 if (match["half"] or "").casefold() == "p" and int(hour) < 12 else 0
-    if minute.isdecimal() or not minute:
-        yield f"{int(hour) + late}:{int(minute or 0):02}"
+    yield f"{int(hour) + late}:{int(minute or 0):02}"
 
 
 def _written_out(text: str) -> Iterator[Number]:

@@ -34,6 +34,13 @@ def test_a_number_is_the_set_of_its_readings(text: str, expected: list[set[str]]
     assert readings(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text", ["It listens on 127.0.0.1:8080.", "We met at 7.30 pm.", "1:2:3 pm", "1,5:30 am", "٣:٤"]
+)
+def test_what_only_looks_like_a_time_is_no_error(text: str) -> None:
+    assert facts(text).numbers
+
+
 def test_a_number_counts_the_word_behind_it() -> None:
     units = [
         number.unit for number in facts("308 points, 24 interceptions, 5-time champion, 2 million men, 7 %").numbers
