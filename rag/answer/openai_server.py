@@ -266,10 +266,9 @@ class ServerGenerator:
         with self._lock:
             if self._found is None:
                 spoken = recognised(self._server)
-                model = chosen_model(spoken, self._address.model)
+                model, others = chosen_model(spoken, self._address.model)
                 if model.embeds:
                     raise ModelError(f"{model.name!r} makes vectors and no text; choose another model as `generator`")
-                others = frozenset(other.name for other in spoken.models()) - {model.name}
                 self._found = _Known(spoken, model, others)
             return self._found
 

@@ -138,7 +138,7 @@ class ServerEmbedder:
         with self._lock:
             if self._found is None:
                 spoken = recognised(self._server)
-                self._found = spoken, chosen_model(spoken, self._address.model)
+                self._found = spoken, chosen_model(spoken, self._address.model)[0]
             return self._found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from threading import Thread
 
 import httpcore  # noqa: F401  # which httpx loads at its first use, and that is when the clock runs here
@@ -37,7 +38,7 @@ class FoundServer:
 
 def find_servers(ports: Sequence[int] = PORTS, seconds: float = _SECONDS) -> tuple[FoundServer, ...]:
     """The servers that answer within `seconds`, in the order of `ports`. No key is sent, and no other machine asked."""
-    asked = [_in_a_thread(lambda port=port: _found(f"http://127.0.0.1:{port}", seconds)) for port in ports]
+    asked = [_in_a_thread(partial(_found, f"http://127.0.0.1:{port}", seconds)) for port in ports]
     done = wait(asked, seconds).done
     return tuple(found for future in asked if future in done and (found := future.result()) is not None)
 

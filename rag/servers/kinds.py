@@ -22,8 +22,8 @@ def recognised(server: ModelServer) -> OpenAIStyle:
     raise ServerError(f"{server.url!r} offers no models; load one there, or set the address of a model server")
 
 
-def chosen_model(spoken: OpenAIStyle, name: str) -> ServedModel:
-    """The model called `name`, or the only one where that is "", with all that the server tells of it.
+def chosen_model(spoken: OpenAIStyle, name: str) -> tuple[ServedModel, frozenset[str]]:
+    """The model called `name`, or the only one where that is "", with all that is told of it; and the others' names.
 
     Raises:
         ModelNotFound: the server has none of that name, or several and none was named.
@@ -38,4 +38,4 @@ def chosen_model(spoken: OpenAIStyle, name: str) -> ServedModel:
         raise ModelNotFound(
             f"the {spoken.kind} at {spoken.server.url!r} {wanted}; write #NAME behind the address. It has: {names}"
         )
-    return spoken.describe(found[0])
+    return spoken.describe(found[0]), frozenset(model.name for model in models) - {found[0].name}

@@ -6,12 +6,16 @@ from threading import Event
 
 import pytest
 
+from rag.answer.answer import answer
 from rag.answer.openai_server import ServerGenerator
+from rag.embed.hashing import HashingEmbedder
 from rag.embed.openai_server import ServerEmbedder
 from rag.errors import GenerationError, ModelError, ModelNotFound, PromptTooLong, ServerError
-from rag.records import Message
+from rag.records import Answer as Answered
+from rag.records import Done, Message
 from rag.servers import http
 from rag.servers.address import ServerAddress
+from tests.answer.passages import result
 from tests.servers.canned import (
     Answer,
     Asked,
@@ -261,6 +265,34 @@ def test_control_tokens_in_texts_are_broken_up(server: CannedServer) -> None:
     for mark in ("<|im_end|>", "<|im_start|>", "[INST]", "<s>", "<start_of_turn>", "<__media__>", "[img-0]"):
         assert mark not in sent
     assert "x < y and <b>." in sent
+
+
+def answered(url: str) -> Answered:
+    """What comes of a question about a bakery."""
+    question = "Who opened the bakery in 1962?"
+    found = result(question, "The bakery smells of bread. It was opened by Ana Flores in 1962.", "The boat is blue.")
+    asked = ServerGenerator(ServerAddress.parse(url), context_tokens=2048)
+    *_, last = answer(question, found, embedder=HashingEmbedder(), generator=asked)
+    assert isinstance(last, Done)
+    return last.answer
+
+
+def test_half_an_answer_is_kept_and_told_from_a_whole_one(server: CannedServer) -> None:
+    server.routes[CHAT] = reply("It was ", "Ana Flores [1].")
+    assert answered(server.url).finish == "stop"
+    server.routes[CHAT] = lambda _, talk: talk.events(delta("It was Ana Flores [1]. "), done=False)
+    broken = answered(server.url)
+    assert broken.finish == "failed"
+    assert broken.text.startswith("It was Ana Flores [1].")
+    assert "broke off" in broken.text
+    assert "“It was opened by Ana Flores in 1962.”" in broken.text
+
+
+def test_without_its_server_the_passages_are_the_answer() -> None:
+    told = answered(f"http://127.0.0.1:{free_port()}")
+    assert told.finish == "failed"
+    assert "start it, or choose another model" in told.text
+    assert "“It was opened by Ana Flores in 1962.”" in told.text
 
 
 def vectors(*rows: object) -> Answer:
