@@ -29,6 +29,7 @@ _ATTEMPTS = 3  # to insert an object that the server refuses
 _PAGE = 500  # objects in one page of a list
 _LONG = 900.0  # seconds that a walk through everything may take
 _UNDER_WAY = 600.0  # seconds within which a request that was given up on, in any process, arrives or never does
+_LOOK_AGAIN = 0.1  # seconds between two looks at vectors that are still taken in
 _STEADY = 30.0  # seconds after which a reader gives up waiting for a moment without a write
 
 
@@ -169,8 +170,25 @@ class Objects:
                 lambda: self._own().aggregate.over_all(filters=is_of_generations((generation,)), total_count=True),
             ).total_count
             if arrived == len(objects):
+                self._await_indexing()
                 return
         raise StoreError(f"the Weaviate server kept {arrived} of {len(objects)} chunks; look at its log, and try again")
+
+    def _await_indexing(self) -> None:
+        """Wait until the vectors can be found: a server with ASYNC_INDEXING takes them in after it has answered."""
+        end = time.monotonic() + _LONG
+        while any(shard.status == "INDEXING" for shard in self._shards("write to the index")):
+            if time.monotonic() > end:
+                raise StoreError(
+                    "cannot write to the index: the Weaviate server has taken the chunks but not their vectors for "
+                    f"{_LONG / 60:.0f} minutes; look at its log, and set ASYNC_INDEXING to false"
+                )
+            time.sleep(_LOOK_AGAIN)
+
+    def _shards(self, doing: str) -> list[Any]:
+        """The parts that the objects are in: a tenant is one, by its name."""
+        found = self._connection.ask(doing, self.definition.config.get_shards)
+        return [each for each in found if each.name == self.state.collection] or found
 
     def _insert(self, objects: Sequence[DataObject[Properties, None]]) -> None:
         for start in range(0, len(objects), _BATCH):
@@ -207,7 +225,6 @@ class Objects:
 
     def _not_removed(self, count: int) -> StoreError:
         """Why: the server tells of a delete only that it failed."""
-        shards = self._connection.ask(_REMOVING, self.definition.config.get_shards)
-        if any(shard.status == "READONLY" for shard in shards):
+        if any(shard.status == "READONLY" for shard in self._shards(_REMOVING)):
             return self._connection.explained(_REMOVING, "store is read-only")
         return StoreError(f"cannot remove {count} chunks from the index; look at the log of the server, and try again")

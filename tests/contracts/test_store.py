@@ -20,6 +20,7 @@ from rag.records import Box, EmbeddedChunk, Match, Vector
 from rag.store.lance_store import LanceStore
 from rag.store.matching import matches
 from rag.store.memory_store import MemoryStore
+from rag.store.weaviate_options import ServerOptions
 from rag.store.weaviate_store import WeaviateStore
 from tests.store.made import FOLDERS, SPACES, axis, embedded, random_documents, unit
 from tests.store.weaviate_server import drop, fresh_name, server_url
@@ -31,12 +32,19 @@ def on_a_server(folder: Path, spaces: Mapping[str, int]) -> WeaviateStore:
     return WeaviateStore(server_url(), spaces, name=fresh_name())
 
 
+def as_a_tenant(folder: Path, spaces: Mapping[str, int]) -> WeaviateStore:
+    name = fresh_name()
+    return WeaviateStore(server_url(), spaces, name=name, options=ServerOptions(tenant=name))
+
+
 MAKERS: dict[str, Callable[[Path, Mapping[str, int]], Store]] = {
     "memory": lambda folder, spaces: MemoryStore(spaces),
     "lance": LanceStore,
     "weaviate": on_a_server,
+    "tenant": as_a_tenant,
 }
-MARKED = [pytest.param(name, marks=pytest.mark.weaviate if name == "weaviate" else ()) for name in MAKERS]
+SERVED = ("weaviate", "tenant")
+MARKED = [pytest.param(name, marks=pytest.mark.weaviate if name in SERVED else ()) for name in MAKERS]
 
 
 # Weaviate's BM25 counts chunks that were removed until it has compacted its files, and chunks without words.

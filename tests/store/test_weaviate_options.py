@@ -4,6 +4,7 @@ Each test runs on the stub, and on a real server where there is one.
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from rag.store.memory_store import MemoryStore
 from rag.store.weaviate_options import ServerOptions
 from rag.store.weaviate_store import WeaviateStore
 from tests.store.made import SPACES, random_documents, unit
-from tests.store.weaviate_server import drop, fresh_name, server_url
+from tests.store.weaviate_server import drop, fresh_name, own_server, server_url
 from tests.store.weaviate_stub import running_stub
 
 Opener = Callable[..., WeaviateStore]
@@ -112,3 +113,31 @@ def test_every_setting_reaches_the_store() -> None:
     values = {f"weaviate_{name}": getattr(chosen, name) for name in ServerOptions.__dataclass_fields__}
     assert server_options(Settings(**values)) == chosen
     assert server_options(Settings()) == ServerOptions()
+
+
+# --- a server that takes in vectors later ------------------------------------------------------------------------
+
+
+def test_a_write_returns_when_its_vectors_can_be_found() -> None:
+    with running_stub() as stub:
+        store = WeaviateStore(f"weaviate://127.0.0.1:{stub.port}?grpc={stub.grpc_port}", SPACES)
+        stub.schema.indexing = 3
+        store.replace_documents(random_documents(np.random.default_rng(4), range(2)))
+        assert stub.schema.indexing == 0
+        store.close()
+
+
+@pytest.mark.weaviate
+def test_with_asynchronous_indexing_a_vector_is_found_right_after_it_was_written(tmp_path: Path) -> None:
+    server = own_server(tmp_path, ASYNC_INDEXING="true")
+    try:
+        store, oracle, rng = WeaviateStore(server.url, SPACES), MemoryStore(SPACES), np.random.default_rng(5)
+        for start in (0, 10):
+            held = random_documents(rng, range(start, start + 10))
+            store.replace_documents(held)
+            oracle.replace_documents(held)
+            query = unit(rng, 16)
+            assert store.search_vector("text", query, 500) == oracle.search_vector("text", query, 500)
+        store.close()
+    finally:
+        server.kill()

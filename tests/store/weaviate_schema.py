@@ -47,10 +47,14 @@ _CONFIG = {
 
 @dataclass
 class Schema:
-    """Collections by name and aliases to them. `read_only` is why nothing may be written, "" where it may."""
+    """Collections by name and aliases to them. `read_only` is why nothing may be written, "" where it may.
+
+    `indexing` is how many looks at a shard will still find that it takes in vectors.
+    """
 
     version: str = "1.39.0"
     read_only: str = ""
+    indexing: int = 0
     collections: dict[str, Collection] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -90,7 +94,9 @@ class Schema:
             if method == "PUT":
                 self.read_only = "manually set by user" if body["status"] == "READONLY" else ""
                 return 200, {"status": self._status}
-            return 200, [{"name": "shard", "status": self._status, "vectorQueueSize": 0}]
+            self.indexing, status = max(self.indexing - 1, 0), "INDEXING" if self.indexing else self._status
+            names = [name or "shard" for name in collection.held]
+            return 200, [{"name": name, "status": status, "vectorQueueSize": 0} for name in names]
         if method == "PUT":
             collection.config = _filled(body)
         return 200, collection.config
