@@ -33,6 +33,8 @@ class Card:
 class Facts:
     """What there is. Sizes are bytes; versions are as their makers write them, "" where there is none.
 
+    `load` is how many threads wanted a core in the last minute, on average.
+
     `driver_cuda` is the newest CUDA that the NVIDIA driver runs, `trouble` what nvidia-smi said instead of an answer,
     `hidden` the value of CUDA_VISIBLE_DEVICES where it is set, `compiler` where the CUDA compiler is. `torch_cuda` is
     the CUDA that torch was built for, `torch_device` the card that it uses, `llama_offload` whether llama.cpp was built
@@ -57,6 +59,7 @@ class Facts:
     trouble: str = ""
     hidden: str | None = None
     compiler: str = ""
+    load: float = 0.0
 
     @property
     def apple_gpu(self) -> bool:
@@ -95,6 +98,7 @@ def this_machine(home: Path) -> Facts:
         trouble=trouble,
         hidden=os.environ.get("CUDA_VISIBLE_DEVICES"),
         compiler=shutil.which("nvcc") or "",
+        load=psutil.getloadavg()[0],
     )
 
 

@@ -26,7 +26,14 @@ class Check:
 
 def findings(facts: Facts) -> list[Check]:
     """Everything that can be said of a machine before a model is loaded."""
-    return [_memory(facts), _disk(facts), _card(facts), _torch(facts), _llama(facts)]
+    return [_processor(facts), _memory(facts), _disk(facts), _card(facts), _torch(facts), _llama(facts)]
+
+
+def _processor(facts: Facts) -> Check:
+    """Other programs at work are no fault, but what is measured beside them is less than the machine can do."""
+    busy = f"; {facts.load:.0f} threads want them, so that speeds are lower now" if facts.load > facts.cores else ""
+    finding = f"{facts.processor}, {facts.cores} cores{busy}"
+    return Check("processor", True, finding, "", {"cores": facts.cores, "load": round(facts.load, 2)})
 
 
 def _memory(facts: Facts) -> Check:

@@ -24,7 +24,7 @@ def examined(settings: Settings) -> dict[str, Check]:
 
 def test_every_part_is_examined_and_measured(small_clip: Path) -> None:
     checks = examined(load_settings(image_embedder=str(small_clip), device="cpu", precision="fp32"))
-    machine = ["memory", "disk", "graphics card", "torch", "llama.cpp"]
+    machine = ["processor", "memory", "disk", "graphics card", "torch", "llama.cpp"]
     assert list(checks) == [*machine, "embedder", "image embedder", "text in pictures", "language model"]
     assert "texts/s" in checks["embedder"].finding
     assert f"{small_clip.name} on cpu, fp32" in checks["image embedder"].finding

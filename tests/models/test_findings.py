@@ -49,7 +49,8 @@ def faults(facts: Facts) -> list[str]:
 @pytest.mark.parametrize("facts", [LAPTOP, RTX_4060, MAC], ids=["laptop", "RTX 4060", "Mac"])
 def test_machines_on_which_all_is_well(facts: Facts) -> None:
     assert faults(facts) == []
-    assert [check.name for check in findings(facts)] == ["memory", "disk", "graphics card", "torch", "llama.cpp"]
+    names = [check.name for check in findings(facts)]
+    assert names == ["processor", "memory", "disk", "graphics card", "torch", "llama.cpp"]
 
 
 def test_no_card_is_no_fault() -> None:
@@ -57,6 +58,13 @@ def test_no_card_is_no_fault() -> None:
     assert found["graphics card"].finding == "none from NVIDIA: models run on the CPU"
     assert found["torch"].finding == "2.9.0 on the CPU, built for CUDA 12.8"
     assert found["llama.cpp"].finding == "0.3.36, built without GPU support"
+
+
+def test_a_busy_machine_says_that_speeds_are_lower_now() -> None:
+    assert checks(LAPTOP)["processor"].finding == "x86_64, 8 cores"
+    found = checks(replace(LAPTOP, load=12.3))["processor"]
+    assert found.ok
+    assert found.finding == "x86_64, 8 cores; 12 threads want them, so that speeds are lower now"
 
 
 def test_a_card_is_named_with_its_memory_and_driver() -> None:
