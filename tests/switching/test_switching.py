@@ -1,7 +1,6 @@
-"""Another embedder for the whole library: beside the old one, then at once, and back; whatever comes in between."""
+"""Another embedder for the whole library: beside the old one, then at once, and back."""
 
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,81 +8,21 @@ from pathlib import Path
 import pytest
 
 from rag import carrying
-from rag.errors import ConfigError, DiskFull, IndexMismatch, LibraryBusy, ModelNotFound, StoreError
+from rag.errors import ConfigError, IndexMismatch, ModelNotFound, StoreError
 from rag.library import Library
 from rag.records import Progress
-from rag.store.lance_store import LanceStore
-from rag.store.lock import write_lock
 from rag.store.manifest import read_manifest, write_manifest
 from tests.colours import ColourEmbedder, paint
-from tests.store.processes import process
-from tests.store.weaviate_server import server_url
-from tests.store.weaviate_stub import running_stub
-from tests.switching import STEPS, opened, prepare, switch_and_wait, write_notes
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare(monkeypatch)
-
-
-@pytest.fixture
-def notes(tmp_path: Path) -> Path:
-    write_notes(tmp_path / "notes", range(8))
-    return tmp_path / "notes"
-
-
-@pytest.fixture(params=["lance", "stub", pytest.param("server", marks=pytest.mark.weaviate)])
-def store(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where the index is kept: here, on a stub of a server, on a server."""
-    if request.param == "stub":
-        with running_stub() as stub:
-            yield f"weaviate://127.0.0.1:{stub.port}?grpc={stub.grpc_port}"
-    else:
-        yield server_url() if request.param == "server" else "lance"
-
-
-@pytest.fixture
-def library(tmp_path: Path, notes: Path, store: str) -> Iterator[Library]:
-    """Eight notes, embedded by the first embedder."""
-    library = opened(tmp_path / "home", store)
-    library.add([notes])
-    yield library
-    library.close()
-
-
-@pytest.fixture
-def local(tmp_path: Path, notes: Path) -> Iterator[Library]:
-    """The same in a folder, for what does not depend on the engine."""
-    library = opened(tmp_path / "home")
-    library.add([notes])
-    yield library
-    library.close()
-
-
-def told(library: Library) -> list[tuple[str, str, str, int]]:
-    """The versions: name, state, embedder, and how many documents are missing."""
-    return [(each.version, each.state, each.embedder, each.missing) for each in library.versions()]
-
-
-def contents(library: Library) -> list[object]:
-    """All chunks with their words and the vectors of pictures, and that each text vector is of the live embedder."""
-    store, embedder = library._databases.store, library.models()[0]
-    found: list[object] = []
-    for each in store.embedded([info.id for info in library.documents()]):
-        vectors = {vector.space: vector.values.tolist() for vector in each.vectors}
-        text = vectors.pop("text", None)
-        if text is not None:
-            assert text == pytest.approx(embedder.embed([carrying.embedding_text(each.chunk)], "passage")[0], abs=1e-5)
-        found.append((each.chunk, each.words, text is None, vectors))
-    return found
-
-
-def titles(library: Library, question: str) -> list[str]:
-    return [hit.chunk.title for hit in library.search(question, k=20).hits]
-
+from tests.store.processes import parse_here
 
 # --- switching ---------------------------------------------------------------------------------------------------
+from tests.switching.made import (
+    contents,
+    opened,
+    titles,
+    told,
+    write_notes,
+)
 
 
 def test_all_is_copied_and_only_texts_are_embedded(
@@ -175,24 +114,6 @@ def test_searches_never_fail_and_never_mix_two_models(library: Library, monkeypa
     assert told(library) == [("v2", "live", "second", 0)]
 
 
-def test_it_can_be_stopped_and_goes_on_where_it_was(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carrying, "READ_CHUNKS", 3)
-    stop = threading.Event()
-
-    def after_some(progress: Progress) -> None:
-        if progress.chunks >= 3:
-            stop.set()
-
-    first = library.switch_embedder("second", after_some, stop)
-    assert (first.live, first.version) == (False, "v2")
-    assert told(library) == [("v1", "live", "first", 0), ("v2", "begun", "second", 8 - first.embedded)]
-    assert 0 < first.embedded < 8
-    assert titles(library, "topic5")[0] == "Note 5"
-    second = library.switch_embedder("second")
-    assert (second.live, second.version, first.embedded + second.embedded) == (True, "v2", 8)
-    assert library.verify().problems == ()
-
-
 def test_another_program_that_has_it_open_goes_over_with_its_next_question(library: Library, store: str) -> None:
     with closing(opened(library.settings.home, store)) as other:
         for reference, name in (("second", "second"), ("third", "third")):
@@ -221,105 +142,6 @@ def test_two_versions_stay_and_the_others_are_deleted(library: Library) -> None:
 
 
 # --- whatever goes wrong -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("step", STEPS)
-def test_killed_at_any_moment_it_goes_on_and_the_live_one_is_whole(local: Library, notes: Path, step: str) -> None:
-    local.switch_embedder("third")  # so that there is a version that goes in the end
-    with process(switch_and_wait, local.settings.home, step) as (child, connection):
-        assert connection.poll(120), "it does not get there"
-        assert connection.recv() == step
-        child.kill()
-        child.join()
-    changed = STEPS.index(step) >= STEPS.index("changed")
-    assert told(local)[0][2] == ("second" if changed else "third")
-    assert local.verify().problems == ()
-    assert titles(local, "topic5")[0] == "Note 5"
-    write_notes(notes, [1], "once more")
-    (notes / "2.md").unlink()
-    local.add([notes], prune=True)
-    report = local.switch_embedder("second")
-    assert (report.live, report.embedder) == (True, "second")
-    if step == "noted":
-        assert report.embedded < 7, "what was noted is not embedded again"
-    assert local.verify().problems == ()
-    assert sorted(titles(local, "written")) == [f"Note {number}" for number in (0, 1, 3, 4, 5, 6, 7)]
-    contents(local)
-    local.prune_versions()
-    assert [path.name for path in (local.settings.home / "index").iterdir() if path.name.startswith("v")] == ["v3"]
-
-
-def test_what_was_written_and_not_noted_when_it_was_killed_is_put_right(
-    local: Library, notes: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class KilledError(Exception):
-        pass
-
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr("rag.store.ledger.Ledger.carry", killed)
-        with pytest.raises(KilledError):
-            local.switch_embedder("second")
-    (notes / "7.md").unlink()
-    local.add([notes], prune=True)
-    assert local.switch_embedder("second").embedded == 7
-    assert local.verify().problems == ()
-
-
-def test_a_full_disk_is_told_and_the_live_version_stays(local: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(LanceStore, "_upsert", full)
-        with pytest.raises(DiskFull, match="make room"):
-            local.switch_embedder("second")
-    assert told(local) == [("v1", "live", "first", 0), ("v2", "begun", "second", 8)]
-    assert titles(local, "topic5")[0] == "Note 5"
-    assert local.switch_embedder("second").embedded == 8
-
-
-def test_a_writer_is_waited_for_and_a_second_switch_is_refused(local: Library) -> None:
-    home, refused = local.settings.home, []
-    busy, free = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with write_lock(home):
-            busy.set()
-            free.wait(60)
-
-    holder = threading.Thread(target=hold)
-    holder.start()
-    busy.wait(60)
-
-    def tell(progress: Progress) -> None:
-        if progress.done == progress.total and not refused:
-            with closing(opened(home)) as other, pytest.raises(LibraryBusy, match="being made already") as caught:
-                other.switch_embedder("third")
-            refused.append(caught)
-            free.set()
-
-    assert local.switch_embedder("second", tell).live
-    holder.join()
-    assert len(refused) == 1
-
-
-def test_a_live_version_that_is_not_whole_is_not_taken_over(local: Library) -> None:
-    gone = local.documents()[3]
-    local._databases.store.replace_documents({gone.id: []})
-    with pytest.raises(StoreError, match=r"does not hold .*3\.md' as it was read; run `rag verify`"):
-        local.switch_embedder("second")
-    assert told(local)[0] == ("v1", "live", "first", 0)
-
-
-def test_a_place_that_lost_a_version_gets_it_again(local: Library) -> None:
-    local.switch_embedder("second")
-    LanceStore(local.settings.home / "index", {"text": 32}).replace_documents({local.documents()[0].id: []})
-    assert local.roll_back().embedded == 1
-    assert local.verify().problems == ()
 
 
 # --- which model ---------------------------------------------------------------------------------------------------
@@ -437,3 +259,25 @@ def test_another_image_embedder_that_comes_meanwhile_is_taken_along(
     with closing(opened(local.settings.home)) as other:
         assert other.status().unseen == 0
         assert titles(other, "red")[0] == "red"
+
+
+# --- on a server -----------------------------------------------------------------------------------------------------
+
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+
+def test_the_starter_takes_over_from_hashed_words_and_gives_back(
+    tmp_path: Path, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("rag.indexing.parse_all", parse_here)
+    (notes / "car.md").write_text("# Repair\n\nThe automobile was taken to the garage, as its engine would not start.")
+    with closing(opened(tmp_path / "home")) as library:
+        library.switch_embedder("hashing")
+        library.add([notes])
+        assert library.switch_embedder("starter").embedded == 9
+        assert titles(library, "broken car")[0] == "Repair", "in words that are not there"
+        assert library.roll_back().embedded == 0
+        assert library.models()[0].state.name == "hashing"
+        assert library.verify().problems == ()
