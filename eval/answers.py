@@ -63,8 +63,8 @@ def answers(
     """
     started = time.monotonic()
     dataset = load(folder).without_looks()
-    known = _known(folder, dataset)
-    drawn = _drawn(sorted(known), limit, seed)
+    known = known_answers(folder, dataset)
+    chosen = drawn(sorted(known), limit, seed)
     path = None if kept is None else kept / f"answers-{_fingerprint(folder, asking)}.jsonl"
     with (
         TemporaryDirectory(prefix="commonplace-eval-") as temporary,
@@ -73,8 +73,8 @@ def answers(
         index = build_index(dataset, asking.embedder, asking.settings, store, Path(temporary), progress("index"))
         asking.embedder.save()
         documents = {name: document for document, name in index.names.items()}
-        golds = {q: _gold(known[q], dataset.judgements[q], documents) for q in drawn}
-        asks = [(q, answerable) for q in drawn for answerable in (True, False)]
+        golds = {q: _gold(known[q], dataset.judgements[q], documents) for q in chosen}
+        asks = [(q, answerable) for q in chosen for answerable in (True, False)]
         done = _Kept(path)
         show = progress("ask")
         for number, (query, answerable) in enumerate(asks, start=1):
@@ -122,8 +122,12 @@ def _milliseconds(started: float) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-def _known(folder: Path, dataset: Dataset) -> dict[str, tuple[str, ...]]:
-    """The strings that answer each question; those of questions that are asked, and have any."""
+def known_answers(folder: Path, dataset: Dataset) -> dict[str, tuple[str, ...]]:
+    """The strings that answer each question, for those that are asked and have any.
+
+    Raises:
+        DatasetError: there are none, or they are broken.
+    """
     found: dict[str, tuple[str, ...]] = {}
     if (folder / ANSWERS).is_file():
         for row, at in rows_of(folder / ANSWERS):
@@ -145,7 +149,8 @@ def _gold(strings: tuple[str, ...], grades: Mapping[str, int], documents: Mappin
     return Gold(strings, right)
 
 
-def _drawn(queries: Sequence[str], limit: int | None, seed: int) -> Sequence[str]:
+def drawn(queries: Sequence[str], limit: int | None, seed: int) -> Sequence[str]:
+    """`limit` of `queries`, always the same ones for a seed; None: all of them."""
     if limit is None or limit >= len(queries):
         return queries
     return sorted(np.random.default_rng(seed).choice(queries, limit, replace=False).tolist())
