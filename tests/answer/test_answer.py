@@ -89,6 +89,35 @@ def test_history_is_told_to_the_model() -> None:
     assert [message.text for message in generator.asked[0][1:3]] == ["Hello?", "Hello."]
 
 
+FOLLOW_UP = "And the first ferry?"
+WHOLE = f"When was the bakery opened by Ana Flores? {FOLLOW_UP}"
+
+
+def test_a_follow_up_is_answered_as_it_was_understood() -> None:
+    generator = ScriptedGenerator("The first ferry leaves at 6:40 [2].", parameters=8_000_000_000)
+    told = final(events(generator, FOUND, FOLLOW_UP, standalone=WHOLE))
+    assert (told.question, told.standalone) == (FOLLOW_UP, WHOLE)
+    assert generator.asked[0][-1].text.endswith(f"Question: {WHOLE}")
+    assert final(events(generator, FOUND, FOLLOW_UP)).standalone == ""
+    assert final(events(generator, SearchResult("", (), {}), FOLLOW_UP, standalone=WHOLE)).standalone == WHOLE
+
+
+def test_what_was_carried_over_does_not_decide_what_is_quoted() -> None:
+    """The longer wording alone has more to do with the answer of before."""
+    told = final(events(ScriptedGenerator("", parameters=SMALL), FOUND, FOLLOW_UP, standalone=WHOLE))
+    assert told.text.startswith("“The first ferry leaves at 6:40.” [2]")
+    as_one = final(events(ScriptedGenerator("", parameters=SMALL), FOUND, WHOLE))
+    assert as_one.text.startswith(QUOTED)
+
+
+def test_a_follow_up_is_withheld_only_if_neither_wording_stands_out() -> None:
+    generator = ScriptedGenerator("It leaves at 6:40 [2].", parameters=8_000_000_000)
+    padded = f"Which books about comets did the museum of Port Ellery lend to Desmond in April? {FOLLOW_UP}"
+    assert final(events(generator, FOUND, padded)).abstained
+    assert not final(events(generator, FOUND, "The first ferry leaves at?", standalone=padded)).abstained
+    assert final(events(generator, FOUND, "And of comets?", standalone=padded)).abstained
+
+
 def test_without_a_model_the_passages_speak() -> None:
     found = events(None)
     told = final(found)
