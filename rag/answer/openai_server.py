@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 from rag.answer.control_tokens import disarmed
 from rag.errors import GenerationError, ModelError, PromptTooLong, ServerError, UnreadableFile
@@ -93,6 +93,7 @@ class ServerGenerator:
         self._lock = threading.Lock()
         self._found: _Known | None = None
         self._refused_at: int | None = None  # the room that a refusal named
+        self._per_picture = 0  # tokens, once they were measured
         self._loaded = False
         self._counts = True  # until a count fails, and again once it has replied
         self._exact: dict[str, int] = {}  # the last reply, which the server has counted
@@ -103,7 +104,8 @@ class ServerGenerator:
     @property
     def name(self) -> str:
         """What the server calls the model; the address, before it was asked, where that names none."""
-        return self._found.model.name if self._found else self._address.model or self._address.url
+        found = self._found
+        return found.model.name if found else self._address.model or self._address.url
 
     @property
     def context_tokens(self) -> int:
@@ -124,21 +126,25 @@ class ServerGenerator:
     def sees(self) -> bool:
         """Whether it looks at pictures; it does not while the server is not there."""
         try:
-            told = self._known().model.sees
+            return self._looks(self._known().model)
         except ModelError as exc:
             log.info("not known whether the model sees: %s", exc)
             return False
-        return self._sees if told is None else told
 
-    @cached_property
+    @property
     def picture_tokens(self) -> int:
         """What a picture takes of the context at most: measured on a large square one, for no server says it."""
         if not self.sees:
             return 0
+        self._per_picture = self._per_picture or self._measured()
+        return self._per_picture or _USUAL_PICTURE
+
+    def _measured(self) -> int:
+        """The tokens of a large picture; 0 where that cannot be told."""
         with_one, without = (self._prompt_tokens(pictures) for pictures in ((_sample(),), ()))
         taken = with_one - without + _PER_PICTURE if with_one and without and with_one > without else 0
         log.info("a picture takes %d tokens of %s", taken, self.name)
-        return taken or _USUAL_PICTURE
+        return taken
 
     @property
     def state(self) -> ModelState:
@@ -149,7 +155,7 @@ class ServerGenerator:
         told = "as told by the server" if found.model.context or self._refused_at else "which the server does not tell"
         told = "as asked for" if found.spoken.sizes_context else told
         reason = f"{found.spoken.kind} at {self._address.url}; context of {self._room(found)} tokens, {told}"
-        reason += "; sees pictures" if self.sees else ""
+        reason += "; sees pictures" if self._looks(found.model) else ""
         precision = found.model.precision or "as served"
         return ModelState("generator", found.model.name, "server", precision, reason, self._loaded)
 
@@ -271,6 +277,9 @@ class ServerGenerator:
                     raise ModelError(f"{model.name!r} makes vectors and no text; choose another model as `generator`")
                 self._found = _Known(spoken, model, others)
             return self._found
+
+    def _looks(self, model: ServedModel) -> bool:
+        return self._sees if model.sees is None else model.sees
 
     def _room(self, known: _Known) -> int:
         return min(room for room in (self._asked_context, known.room, self._refused_at) if room)

@@ -20,7 +20,7 @@ from rag.text import one_line
 _CONNECT_SECONDS = 3.0
 _MOST_BYTES = 64 * 1024**2  # of an answer that is no stream: 128 vectors of 8,192 numbers are about 20 MiB
 _SAID = 300  # characters of what a server says that are passed on
-_REFUSED_BYTES = 65536  # of an answer that is a refusal
+_REFUSED_BYTES, _REFUSED_SECONDS = 65536, 5.0  # of an answer that is a refusal
 _HTML = ("<!doctype", "<html", "<head", "<body")
 
 Chunks = Generator[bytes, None, None]
@@ -161,10 +161,10 @@ def told_error(answer: Any) -> str:
 
 def _beginning(response: httpx.Response) -> bytes:
     """Of the body of a refusal, however long it is."""
-    read = bytearray()
+    end, read = monotonic() + _REFUSED_SECONDS, bytearray()
     for chunk in response.iter_raw():
         read += chunk
-        if len(read) > _REFUSED_BYTES:
+        if len(read) > _REFUSED_BYTES or monotonic() > end:
             break
     return bytes(read)
 

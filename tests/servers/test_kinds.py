@@ -4,13 +4,16 @@ The answers here are written after the documentation of these programs: llama.cp
 docs/api.md, LM Studio's REST API v1 and v0, vLLM's OpenAI-compatible server.
 """
 
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from rag.answer.openai_server import ServerGenerator
+from rag.cli import app
 from rag.embed.openai_server import ServerEmbedder
 from rag.errors import ModelError, PromptTooLong
 from rag.models.servers import FoundServer, find_servers
@@ -348,6 +351,19 @@ def test_servers_are_found_by_what_they_answer() -> None:
     assert found[0].reference("llava:latest") == f"{ollama.url}/v1#llava:latest"
     assert {request.method for request in asked} == {"GET"}  # nothing is loaded or changed by looking
     assert not any("Authorization" in request.headers for request in asked)
+
+
+def test_the_command_tells_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    with canned_server(OLLAMA) as ollama:
+        port = int(ollama.url.rpartition(":")[2])
+        monkeypatch.setattr("rag.cli_servers.find_servers", lambda: find_servers((port,), seconds=20.0))
+        told = json.loads(CliRunner().invoke(app, ["models", "servers", "--json"]).stdout)
+    (server,) = told["servers"]
+    assert (server["kind"], server["url"], server["problem"]) == ("Ollama", f"{ollama.url}/v1", "")
+    assert [model["reference"] for model in server["models"]] == [
+        f"{ollama.url}/v1#llava:latest",
+        f"{ollama.url}/v1#all-minilm:latest",
+    ]
 
 
 def test_a_port_that_says_nothing_is_left_out() -> None:
