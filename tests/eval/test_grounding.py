@@ -15,7 +15,6 @@ from rag.config import load_settings
 from rag.embed.hashing import HashingEmbedder
 from tests.eval.made import beir, tiny
 
-
 ELSEWHERE = "Bees swarm when a hive is full in May, and never at night."
 
 
