@@ -11,7 +11,7 @@ from weaviate.classes.data import DataObject
 from weaviate.classes.query import Filter as Where
 from weaviate.classes.query import Sort
 from weaviate.collections.classes.filters import _Filters as Condition
-from weaviate.exceptions import WeaviateInsertManyAllFailedError
+from weaviate.exceptions import InsufficientPermissionsError, WeaviateInsertManyAllFailedError
 
 from rag.errors import StoreError
 from rag.store.weaviate_connection import Connection, NoAnswer
@@ -186,9 +186,16 @@ class Objects:
             time.sleep(_LOOK_AGAIN)
 
     def _shards(self, doing: str) -> list[Any]:
-        """The parts that the objects are in: a tenant is one, by its name."""
-        found = self._connection.ask(doing, self.definition.config.get_shards)
-        return [each for each in found if each.name == self.state.collection] or found
+        """The parts that the objects are in: a tenant is one, by its name. None where the key may not see them."""
+
+        def look() -> list[Any]:
+            try:
+                found = self.definition.config.get_shards()
+            except InsufficientPermissionsError:  # the server tells of all tenants or of none
+                return []
+            return [each for each in found if each.name == self.state.collection] or found
+
+        return self._connection.ask(doing, look)
 
     def _insert(self, objects: Sequence[DataObject[Properties, None]]) -> None:
         for start in range(0, len(objects), _BATCH):
