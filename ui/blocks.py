@@ -17,7 +17,8 @@ from ui.events import Events
 from ui.html import Html, tag
 from ui.icons import icon
 from ui.library import render_kinds
-from ui.models_page import render_head
+from ui.machine import machine_facts
+from ui.models_page import render_head, render_machine
 from ui.routes import SCRIPTS
 from ui.search import render_results
 from ui.servers import Servers, render_servers
@@ -66,6 +67,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             model_tasks = _part("model-tasks")
             models = _part("models")
             servers = _part("servers", render_servers(Servers()))
+            _part("machine", render_machine(machine_facts(), str(desk.library.settings.home)))
             doctor = _part("doctor", render_doctor(Examined()))
         bridge = _bridge()
         conversations, thread, live, sources, jobs_here, asked_with = chat

@@ -41,7 +41,6 @@ def models_of(library: Library, warmth: Warmth, tasks: Sequence[Task] = ()) -> M
     return Models(
         status=status,
         warmth=warmth,
-        machine=machine_facts(),
         rows=overview(installed, machine, kept | serving),
         versions=versions,
         tasks=tasks,

@@ -37,7 +37,6 @@ class Models:
 
     status: Status
     warmth: Warmth
-    machine: Sequence[tuple[str, str]]
     rows: Sequence[ModelRow] = ()
     versions: Sequence[IndexVersion] = ()
     tasks: Sequence[Task] = ()
@@ -75,9 +74,17 @@ def render_models(page: Models) -> Html:
         _way_back(page),
         _installed(page),
         _offered(page),
+        class_="models",
+    )
+
+
+def render_machine(facts: Sequence[tuple[str, str]], home: str) -> Html:
+    """What this machine has: at the end, and it never changes."""
+    return tag(
+        "section",
         tag("h2", "This machine"),
-        tag("dl", *(join([tag("dt", name), tag("dd", value)]) for name, value in page.machine)),
-        tag("p", f"Everything is kept in {status.home}.", class_="aside"),
+        tag("dl", *(join([tag("dt", name), tag("dd", value)]) for name, value in facts)),
+        tag("p", f"Everything is kept in {home}.", class_="aside"),
         class_="models",
     )
 

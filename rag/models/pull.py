@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -33,6 +33,10 @@ _FRAME = 0.1  # seconds between two words of how far it has come
 _PARTIAL = ".partial"
 _MEANS_OTHERS = ("auto", "none", "starter", "hashing")  # in the settings
 _PROMPTS = "config_sentence_transformers.json"
+
+
+class _Unusable(ModelError):
+    """It cannot be used here, however much of it is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +113,20 @@ def pull(
     asked = wanted(reference, name=name, patterns=patterns)
     with _alone(asked.name, home), _network(asked):
         there = installed_model(asked.name, home)
+        if there is not None and (there.source, there.revision) == (asked.reference, asked.revision):
+            return there  # pinned: that needs no network
         origin = _origin(asked)
         if there is not None:
             return _same(there, origin)
         staging = _staging(home, asked.name, origin.revision)
         try:
             _bring(asked, origin, staging, on_progress or (lambda _: None), stop or Event())
+            return _place(asked, origin, staging, home)
         except Stopped:
             return None
-        except ModelCorrupt:
+        except (ModelCorrupt, _Unusable):
             shutil.rmtree(staging, ignore_errors=True)
             raise
-        return _place(asked, origin, staging, home)
 
 
 def remove(name: str, home: Path) -> int:
@@ -264,18 +270,22 @@ def _check_code(path: Path) -> None:
 
     Raises:
         ModelError: it does.
+        ModelCorrupt: it is no such file.
     """
     try:
         told = json.loads(path.read_text("utf-8"))
     except ValueError as exc:
         raise ModelCorrupt(f"{path.name!r} is not JSON ({exc}); nothing was installed") from exc
-    if path.name == "modules.json":
+    foreign = None
+    if path.name == "modules.json" and isinstance(told, list):
         types = [str(module.get("type", "")) for module in told if isinstance(module, dict)]
         foreign = next((name for name in types if not name.startswith("sentence_transformers.")), None)
-    else:
+    elif path.name == "config.json" and isinstance(told, dict):
         foreign = str(told.get("model_type")) if "auto_map" in told and not _is_known(told) else None
+    else:
+        raise ModelCorrupt(f"{path.name!r} holds something else than it should; nothing was installed")
     if foreign is not None:
-        raise ModelError(f"it needs program code of its own for {foreign!r}, which is never run here; take another")
+        raise _Unusable(f"it needs program code of its own for {foreign!r}, which is never run here; take another")
 
 
 def _is_known(config: Mapping[str, Any]) -> bool:
@@ -291,7 +301,7 @@ def _place(asked: Wanted, origin: Origin, staging: Path, home: Path) -> Installe
     """Give the folder its manifest and its name: one rename, so that it is there wholly or not at all."""
     kind = kind_of(staging)
     if kind is None:
-        raise ModelError(f"{asked.reference!r} is no embedder, reranker, CLIP or language model that is used here")
+        raise _Unusable(f"{asked.reference!r} is no embedder, reranker, CLIP or language model that is used here")
     if asked.entry is not None:
         _write_prompts(staging, asked.entry.prompts)
     placed = [path for path in sorted(staging.rglob("*")) if path.is_file()]
@@ -323,7 +333,7 @@ def _write_prompts(folder: Path, prompts: Mapping[str, str]) -> None:
         return
     path = folder / _PROMPTS
     told = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    if not told.get("prompts"):
+    if not any((told.get("prompts") or {}).values()):
         path.write_text(json.dumps({**told, "prompts": dict(prompts)}, indent=1) + "\n", "utf-8")
 
 
@@ -351,16 +361,13 @@ def _alone(name: str, home: Path) -> Iterator[None]:
         raise ModelError(f"{name!r} is being pulled or removed by another command; wait for it to end") from exc
 
 
-@contextmanager
-def _network(asked: Wanted) -> Iterator[None]:
+def _network(asked: Wanted) -> AbstractContextManager[None]:
+    """Lets this thread go out where the model is on the hub."""
     if not asked.reference.startswith(HUB):
-        with nullcontext():
-            yield
-        return
+        return nullcontext()
     from rag.models.hub import online
 
-    with online():
-        yield
+    return online()
 
 
 def _sha256(path: Path) -> str:

@@ -78,6 +78,25 @@ def test_what_is_installed_is_not_fetched_again(offered: Hub, own_home: Path) ->
     assert offered.fetched() == []
 
 
+def test_what_is_pinned_and_installed_needs_no_network(
+    offered: Hub, own_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = pull(f"{REFERENCE}@{COMMIT}", own_home)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert pull(f"{REFERENCE}@{COMMIT}", own_home) == first
+
+
+def test_a_file_that_went_away_meanwhile(offered: Hub, own_home: Path) -> None:
+    def on_progress(told: Transfer) -> None:
+        if told.file == "model.safetensors":
+            files = dict(offered.repositories[REPOSITORY].files)
+            del files["model.safetensors"]
+            offered.add(REPOSITORY, files)
+
+    with pytest.raises(ModelNotFound, match=r"has no file 'model.safetensors' any more"):
+        pull(REFERENCE, own_home, on_progress=on_progress)
+
+
 def test_a_branch_is_pinned_to_its_commit(offered: Hub, own_home: Path) -> None:
     pull(f"{REFERENCE}@main", own_home)
     assert all(COMMIT in request.path for request in offered.requests if "/resolve/" in request.path)
@@ -131,6 +150,10 @@ def test_prompts_that_a_model_was_trained_with_are_written_where_they_are_lackin
     offered: Hub, own_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known(monkeypatch, prompts={"query": "query: "})
+    files = dict(offered.repositories[REPOSITORY].files)
+    offered.add(
+        REPOSITORY, {**files, "config_sentence_transformers.json": b'{"prompts": {"query": "", "document": ""}}'}
+    )
     found = pull("small", own_home)
     assert found is not None
     told = json.loads((found.folder / "config_sentence_transformers.json").read_text("utf-8"))
@@ -272,6 +295,7 @@ def test_pickled_weights_are_refused(hub: Hub, own_home: Path, embedder_files: d
         ("config.json", {"model_type": "of-their-own", "auto_map": {"AutoModel": "modeling.Model"}}),
         ("modules.json", [{"type": "their_code.Module"}]),
     ],
+    ids=["code", "module"],
 )
 def test_a_model_that_needs_its_own_code_is_refused_before_its_weights(
     hub: Hub, own_home: Path, embedder_files: dict[str, bytes], name: str, told: object
@@ -280,7 +304,27 @@ def test_a_model_that_needs_its_own_code_is_refused_before_its_weights(
     with pytest.raises(ModelError, match="program code of its own"):
         pull(REFERENCE, own_home)
     assert "model.safetensors" not in hub.fetched()
-    assert installed_models(own_home) == []
+    assert left_in(own_home) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("config.json", b"{"), ("config.json", b'["auto_map"]'), ("modules.json", b"{}")]
+)
+def test_a_configuration_that_is_none_is_refused(
+    hub: Hub, own_home: Path, embedder_files: dict[str, bytes], name: str, told: bytes
+) -> None:
+    hub.add(REPOSITORY, {**embedder_files, name: told})
+    with pytest.raises(ModelCorrupt, match=f"{name!r}.*nothing was installed"):
+        pull(REFERENCE, own_home)
+    assert left_in(own_home) == []
+
+
+def test_what_no_part_of_the_program_uses_is_refused(hub: Hub, own_home: Path) -> None:
+    files = {"config.json": b'{"architectures": ["GPT2LMHeadModel"]}', "tokenizer.json": b"{}"}
+    hub.add(REPOSITORY, {**files, "model.safetensors": WEIGHTS})
+    with pytest.raises(ModelError, match="no embedder, reranker, CLIP or language model"):
+        pull(REFERENCE, own_home)
+    assert left_in(own_home) == []
 
 
 def test_a_model_with_code_that_the_library_has_too_is_taken(

@@ -116,7 +116,7 @@ def test_while_a_model_comes_it_has_no_buttons(library: FakeLibrary) -> None:
 def test_names_of_folders_are_inert(library: FakeLibrary) -> None:
     rows = overview([], LAPTOP)
     hostile = replace(rows[0], name="<img src=x onerror=alert(1)>", installed=True)
-    page = Models(library.status(), Warmth(), [], [hostile])
+    page = Models(library.status(), Warmth(), [hostile])
     assert "<img" not in render_models(page)
 
 

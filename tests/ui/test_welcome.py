@@ -9,7 +9,7 @@ import pytest
 import ui.welcome
 from rag.records import ModelState, Progress, Status
 from tests.ui.fakes import FakeLibrary, make_document
-from ui.models_page import Models, render_models
+from ui.models_page import Models, render_machine, render_models
 from ui.status import Warmth, status_line
 from ui.welcome import contents, first_questions, render_welcome
 from ui.words import count, folder, milliseconds, ordinal, sentence, short_model
@@ -73,10 +73,12 @@ def test_the_status_line_tells_of_pictures_and_of_looking_at_them() -> None:
 
 
 def test_the_models_page_says_which_where_and_why(library: FakeLibrary) -> None:
-    made = render_models(Models(library.status(), Warmth(loading=False), [("Memory", "8 GiB")]))
+    made = render_models(Models(library.status(), Warmth(loading=False)))
     assert "This processor has bf16 instructions." in made
-    assert "<dt>Memory</dt><dd>8 GiB</dd>" in made
-    assert "There is no language model" in render_models(Models(Status("/h", 0, 0, {}, ()), Warmth(), []))
+    assert "There is no language model" in render_models(Models(Status("/h", 0, 0, {}, ()), Warmth()))
+    machine = render_machine([("Memory", "8 GiB")], "/home/ada/<book>")
+    assert "<dt>Memory</dt><dd>8 GiB</dd>" in machine
+    assert "Everything is kept in /home/ada/&lt;book&gt;." in machine
 
 
 @pytest.mark.parametrize(
