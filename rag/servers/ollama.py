@@ -13,7 +13,7 @@ from typing import Any
 from rag.errors import ServerError
 from rag.servers.http import ModelServer, told_error
 from rag.servers.openai_style import AT_ONCE, OpenAIStyle, Pieces, not_understood, parameters_of, read_json
-from rag.servers.served import Chat, Piece, Said, ServedModel, number, records
+from rag.servers.served import Chat, Piece, Said, ServedModel, fields, number, records
 
 
 class Ollama(OpenAIStyle):
@@ -37,10 +37,8 @@ class Ollama(OpenAIStyle):
         return [_listed(entry, running) for entry in records(self._get("/api/tags"), "models")]
 
     def describe(self, model: ServedModel) -> ServedModel:
-        shown = self.server.post("/api/show", {"model": model.name}, seconds=AT_ONCE)
-        facts = shown.get("model_info") if isinstance(shown, dict) else None
-        facts = facts if isinstance(facts, dict) else {}
-        told = shown.get("capabilities") if isinstance(shown, dict) else None
+        shown = fields(self.server.post("/api/show", {"model": model.name}, seconds=AT_ONCE))
+        facts, told = fields(shown.get("model_info")), shown.get("capabilities")
         able = told if isinstance(told, list) else []
         return dataclasses.replace(
             model,
@@ -61,11 +59,11 @@ class Ollama(OpenAIStyle):
 
     def count_prompt(self, chat: Chat) -> int | None:
         answer = self.server.post("/api/chat", self.request(chat) | {"stream": False})
-        return number(answer.get("prompt_eval_count")) if isinstance(answer, dict) else None
+        return number(fields(answer).get("prompt_eval_count"))
 
     def embed(self, model: str, texts: Sequence[str]) -> list[Any]:
         answer = self.server.post("/api/embed", {"model": model, "input": list(texts), "truncate": True})
-        vectors = answer.get("embeddings") if isinstance(answer, dict) else None
+        vectors = fields(answer).get("embeddings")
         return vectors if isinstance(vectors, list) else []
 
     def request(self, chat: Chat) -> dict[str, Any]:
@@ -82,9 +80,9 @@ class Ollama(OpenAIStyle):
         return asked | {"think": False, "truncate": False, "shift": False}
 
     def piece(self, event: Any) -> Piece:
-        if said := told_error({"error": event.get("error")} if isinstance(event, dict) else None):
+        if said := told_error({"error": fields(event).get("error")}):
             raise ServerError(f"the model server {self.server.url!r} failed: {said}; look at its own log", said=said)
-        message = event.get("message") if isinstance(event, dict) else None
+        message = fields(event).get("message")
         if not isinstance(message, dict):
             raise not_understood(self.server, event)
         return Piece(
@@ -100,8 +98,7 @@ class Ollama(OpenAIStyle):
 
 def _listed(entry: Mapping[str, Any], running: Mapping[str, Mapping[str, Any]]) -> ServedModel:
     name = str(entry.get("name", ""))
-    details = entry.get("details")
-    details = details if isinstance(details, dict) else {}
+    details = fields(entry.get("details"))
     # Whether it embeds is only told of one model at a time; this is enough to name it rightly in a list.
     embeds = str(details.get("family", "")).endswith("bert") or "embed" in name
     return ServedModel(

@@ -9,11 +9,13 @@ import json
 import re
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 from rag.errors import ServerError
 from rag.servers.http import Lines, ModelServer, told_error
-from rag.servers.served import Chat, Piece, Said, ServedModel, number, records
+from rag.servers.served import Chat, Piece, Said, ServedModel, fields, number, records
 
 AT_ONCE = 5.0  # seconds, for what a server need not think about: a list of models, a count of tokens
 _BYTES_PER_TOKEN = 4096  # of a stream, at most: what is around each token
@@ -77,13 +79,12 @@ class OpenAIStyle:
         """The tokens of a whole prompt with its pictures, as the server counts them when it replies."""
         body = {key: value for key, value in self.request(chat).items() if key != "stream_options"}
         answer = self.server.post("/v1/chat/completions", body | {"stream": False})
-        usage = answer.get("usage") if isinstance(answer, dict) else None
-        return number(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
+        return number(fields(fields(answer).get("usage")).get("prompt_tokens"))
 
     def embed(self, model: str, texts: Sequence[str]) -> list[Any]:
         """What the server gives for a vector of each text, in their order; checked by who asks."""
         answer = self.server.post("/v1/embeddings", {"model": model, "input": list(texts), "encoding_format": "float"})
-        entries = sorted(records(answer, "data"), key=lambda entry: entry.get("index") or 0)
+        entries = sorted(records(answer, "data"), key=lambda entry: number(entry.get("index")) or 0)
         return [entry.get("embedding") for entry in entries]
 
     def entries(self) -> list[dict[str, Any]]:
@@ -119,22 +120,19 @@ class OpenAIStyle:
             raise ServerError(f"the model server {self.server.url!r} failed: {said}; look at its own log", said=said)
         if not isinstance(event, dict):
             raise not_understood(self.server, event)
-        usage = event.get("usage")
-        usage = usage if isinstance(usage, dict) else {}
         choice = next(iter(records(event, "choices")), {})
-        delta = choice.get("delta")
-        delta = delta if isinstance(delta, dict) else {}
+        delta = fields(choice.get("delta"))
         return Piece(
             text=str(delta.get("content") or ""),
             thought=bool(delta.get("reasoning_content") or delta.get("reasoning")),
             finish=str(choice.get("finish_reason") or ""),
             model=str(event.get("model") or ""),
-            reply_tokens=number(usage.get("completion_tokens")),
+            reply_tokens=number(fields(event.get("usage")).get("completion_tokens")),
         )
 
 
 class LlamaServer(OpenAIStyle):
-    """llama-server of llama.cpp: one model, which it tells everything about."""
+    """llama-server of llama.cpp: it tells everything about its model."""
 
     kind = "llama-server"
     continues = True
@@ -146,25 +144,21 @@ class LlamaServer(OpenAIStyle):
         return any(entry.get("owned_by") == "llamacpp" for entry in records(listed, "data"))
 
     def describe(self, model: ServedModel) -> ServedModel:
-        props = self.server.get("/props", seconds=AT_ONCE)
-        settings = props.get("default_generation_settings") if isinstance(props, dict) else None
-        modalities = props.get("modalities") if isinstance(props, dict) else None
-        return ServedModel(
-            model.name,
-            context=number(settings.get("n_ctx")) if isinstance(settings, dict) else None,
-            trained=model.trained,
-            sees=bool(modalities.get("vision")) if isinstance(modalities, dict) else None,
-            parameters=model.parameters,
+        # The name is for one that has several models, a router; any other takes no notice of it.
+        props = fields(self.server.get(f"/props?model={quote(model.name, safe='')}", seconds=AT_ONCE))
+        return replace(
+            model,
+            context=number(fields(props.get("default_generation_settings")).get("n_ctx")) or model.context,
+            sees=bool(fields(props["modalities"]).get("vision")) if "modalities" in props else None,
             loaded=True,
         )
 
     def count_tokens(self, model: str, text: str) -> int | None:
-        body = {"content": text, "add_special": False, "parse_special": False}
+        body = {"model": model, "content": text, "add_special": False, "parse_special": False}
         return counted(self.server, "/tokenize", body, lambda answer: len(answer["tokens"]))
 
     def read(self, entry: Mapping[str, Any]) -> ServedModel:
-        meta = entry.get("meta")
-        meta = meta if isinstance(meta, dict) else {}
+        meta = fields(entry.get("meta"))
         return ServedModel(
             str(entry.get("id", "")),
             context=number(meta.get("n_ctx")),
@@ -285,19 +279,18 @@ def _message(said: Said) -> dict[str, Any]:
 
 
 def _of_lm_studio(entry: Mapping[str, Any]) -> ServedModel:
-    """A model as interface v1 tells it; one that is loaded is called by the name of its first instance."""
-    loaded = next(iter(records(entry, "loaded_instances")), None)
-    config = loaded.get("config") if loaded else None
-    able, packed = entry.get("capabilities"), entry.get("quantization")
+    """A model as interface v1 tells it; where it is loaded twice, the first counts."""
+    loaded = records(entry, "loaded_instances")
+    config = fields(loaded[0].get("config")) if loaded else {}
     return ServedModel(
         str(entry.get("key", "")),
-        context=number(config.get("context_length")) if isinstance(config, dict) else None,
+        context=number(config.get("context_length")),
         trained=number(entry.get("max_context_length")),
-        sees=bool(able.get("vision")) if isinstance(able, dict) else False,
+        sees=bool(fields(entry.get("capabilities")).get("vision")),
         embeds=entry.get("type") == "embedding",
         parameters=parameters_of(entry.get("params_string")),
-        precision=str(packed.get("name") or "") if isinstance(packed, dict) else "",
-        loaded=loaded is not None,
+        precision=str(fields(entry.get("quantization")).get("name") or ""),
+        loaded=bool(loaded),
     )
 
 

@@ -81,7 +81,12 @@ def number(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
+def fields(value: Any) -> dict[str, Any]:
+    """An object as JSON tells it; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
 def records(answer: Any, key: str) -> list[dict[str, Any]]:
     """The list of objects at `key` of a server's answer; empty where there is none."""
-    found = answer.get(key) if isinstance(answer, dict) else None
+    found = fields(answer).get(key)
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []

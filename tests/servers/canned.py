@@ -97,7 +97,7 @@ def canned_server(routes: Mapping[str, Answer | Any]) -> Iterator[CannedServer]:
             asked = Asked(self.command, self.path, dict(self.headers), json.loads(self.rfile.read(length) or b"null"))
             canned.asked.append(asked)
             talk = Talk(self, over)
-            route = canned.routes.get(self.path)
+            route = canned.routes.get(self.path.partition("?")[0])
             with suppress(ConnectionError):  # the client has heard enough
                 route(asked, talk) if route else talk.json({"error": "no such path"}, 404)
 
