@@ -36,6 +36,17 @@ WAYS: Mapping[str, Way] = {
 }
 
 
+class Steps:
+    """How many questions of all were asked."""
+
+    def __init__(self, show: OnProgress, total: int) -> None:
+        self._show, self._total, self._done = show, total, 0
+
+    def take(self) -> None:
+        self._done += 1
+        self._show(self._done, self._total)
+
+
 def followups(folder: Path, settings: Settings, progress: Callable[[str], OnProgress]) -> dict[str, Any]:
     """How often the source comes first, is found and quoted, and the answer withheld, by the way of asking.
 
@@ -55,9 +66,9 @@ def followups(folder: Path, settings: Settings, progress: Callable[[str], OnProg
         with closing(open_library(chosen)) as library:
             show = progress("index")
             library.add([folder], on_progress=lambda at: show(at.done, at.total))
+            steps = Steps(progress("ask"), len(rows) * len(WAYS))
             for name, of_group in groups.items():
-                shown = progress(name)
-                result[name] = {way: _measured(library.ask, folder, of_group, way, shown) for way in WAYS}
+                result[name] = {way: _measured(library.ask, folder, of_group, way, steps) for way in WAYS}
     return result
 
 
@@ -74,16 +85,16 @@ def print_followups(result: Mapping[str, Any], console: Console) -> None:
         console.print(table)
 
 
-def _measured(ask: Ask, folder: Path, rows: Sequence[Row], way: str, show: OnProgress) -> dict[str, Any]:
+def _measured(ask: Ask, folder: Path, rows: Sequence[Row], way: str, steps: Steps) -> dict[str, Any]:
     ranks, quoted, withheld = [], 0, 0
-    for number, row in enumerate(rows, start=1):
+    for row in rows:
         question, history = WAYS[way](row)
         answer = _asked(ask, question, history)
         ranks.append(next(_ranks(answer.passages, folder / row["source"], row["page"]), 0))
         quotations = " ".join(" ".join(best(answer.passages, _QUOTED)).split())
         quoted += row["answer"] in quotations
         withheld += answer.abstained
-        show(number, len(rows))
+        steps.take()
     return {
         "questions": len(rows),
         "mrr": sum(1 / rank for rank in ranks if rank) / max(len(rows), 1),
