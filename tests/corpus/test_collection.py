@@ -319,3 +319,26 @@ SENTENCES = [question for question in QUESTIONS if len(question["answer"].split(
 def test_no_other_item_answers_in_the_same_words(question: dict[str, Any]) -> None:
     others = set(ITEMS) - {question["source"].partition("!/")[0]}
     assert not [item for item in others if any(question["answer"] in page for page in pages(item))]
+
+
+# --- questions that lean on earlier ones -------------------------------------------------------------------------
+
+FOLLOWUPS: list[dict[str, Any]] = [
+    json.loads(line) for line in (CORPUS / "followups.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+def test_follow_ups_lean_or_do_not() -> None:
+    assert len({(*row["before"], row["question"]) for row in FOLLOWUPS}) == len(FOLLOWUPS)
+    leaning = [row for row in FOLLOWUPS if row["whole"] != row["question"]]
+    assert (len(leaning), len(FOLLOWUPS) - len(leaning)) == (44, 12)
+    assert {row["language"] for row in FOLLOWUPS} == {"en", "de", "fr"}
+    assert all(row["before"] for row in FOLLOWUPS)
+
+
+@pytest.mark.parametrize("row", FOLLOWUPS, ids=lambda row: row["question"])
+def test_the_answer_to_a_follow_up_stands_in_its_source(row: dict[str, Any]) -> None:
+    assert row["source"] in ITEMS
+    if row["source"] not in PICTURES:
+        text = pages(row["source"])
+        assert row["answer"] in text[0 if row["page"] is None else row["page"] - 1]

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from rag.answer.standalone import stand_alone
 from rag.build import open_library
 from rag.config import Settings
 from rag.errors import ModelNotFound
 from rag.library import Library
 from rag.models import starter
-from rag.records import Document, Hit
+from rag.records import Document, Hit, Message
 from ui.welcome import first_questions
 
 pytestmark = [pytest.mark.model, pytest.mark.slow]
@@ -124,3 +125,14 @@ def test_a_second_run_reads_nothing_again(library: Library) -> None:
     report = library.add([CORPUS])
     assert not report.added
     assert not report.updated
+
+
+def test_a_question_that_leans_on_another_finds_its_source_once_it_stands_alone(library: Library) -> None:
+    """Of the 44, .63 of the mean reciprocal rank as they are asked, .89 so, .96 as a person would write them out."""
+    listed = (CORPUS / "followups.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [row for row in map(json.loads, listed) if row["whole"] != row["question"]]
+    ranks = []
+    for row in rows:
+        alone = stand_alone(row["question"], [Message("user", before) for before in row["before"]], None)
+        ranks.append(rank(library, {**row, "question": alone or row["question"]}))
+    assert sum(1 / found for found in ranks if found) >= 0.85 * len(rows)
