@@ -86,8 +86,9 @@ class ModelServer:
     def _chunks(self, method: str, path: str, body: Mapping[str, Any] | None, seconds: float, most: int) -> Chunks:
         """The body of an answer that is no refusal, as it comes."""
         timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+        sent = None if body is None else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
         try:
-            with self._client.stream(method, self.url + path, json=body, timeout=timeout) as response:
+            with self._client.stream(method, self.url + path, content=sent, timeout=timeout) as response:
                 if not response.is_success:
                     raise self._refusal(response)
                 if response.headers.get("content-encoding", "identity") != "identity":
@@ -113,7 +114,7 @@ class ModelServer:
     @cached_property
     def _client(self) -> httpx.Client:
         here = is_loopback(httpx.URL(self.url).host)
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         # Reading the certificates of the world's authorities takes longer than asking a server that has none.

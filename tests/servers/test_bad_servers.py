@@ -276,6 +276,11 @@ def test_control_tokens_in_texts_are_broken_up(server: CannedServer) -> None:
     assert "x < y and <b>." in sent
 
 
+def test_half_a_character_in_a_text_does_no_harm(server: CannedServer) -> None:
+    list(generator(server.url).stream([Message("user", "Smile: \ud83d ü 漢")], max_tokens=8))
+    assert server.bodies(CHAT)[0]["messages"][0]["content"] == "Smile: ? ü 漢"
+
+
 def answered(url: str) -> Answered:
     """What comes of a question about a bakery."""
     question = "Who opened the bakery in 1962?"
