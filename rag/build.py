@@ -58,7 +58,12 @@ def open_library(settings: Settings) -> Library:
         databases=databases,
         index=index,
         switcher=Switcher(
-            databases, stored.versions, partial(build_embedder, settings), settings.embedder, index.prepare
+            databases,
+            stored.versions,
+            partial(build_embedder, settings),
+            _reference_of,
+            settings.embedder,
+            index.prepare,
         ),
         conversations=Conversations(settings.home / "conversations.sqlite"),
         generator=build_generator(settings),
@@ -229,9 +234,12 @@ class _Stored:
         if self.settings.embedder != AUTO:
             return self.settings.embedder
         manifest = self.versions.manifest(version)
-        if manifest is None:
-            return STARTER
-        return manifest.reference or (STARTER if manifest.embedder == starter.EMBEDDER_NAME else manifest.embedder)
+        return STARTER if manifest is None else _reference_of(manifest)
+
+
+def _reference_of(manifest: Manifest) -> str:
+    """What the settings call the embedder of an index; an older program did not write it down."""
+    return manifest.reference or (STARTER if manifest.embedder == starter.EMBEDDER_NAME else manifest.embedder)
 
 
 def _name_on_server(home: Path) -> str:

@@ -8,7 +8,6 @@ however it was cut off. Going back is the same: what changed since is brought in
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from threading import Event
 
 from rag.carrying import Carrier, OnProgress, Stopped
@@ -17,7 +16,7 @@ from rag.errors import ConfigError, IndexMismatch, LibraryBusy, StoreError
 from rag.protocols import Embedder, Store
 from rag.records import SwitchReport
 from rag.store.index_versions import IndexVersions
-from rag.store.manifest import Manifest, is_same_space, named, with_looks_of, write_manifest
+from rag.store.manifest import Manifest, check_manifest, is_same_space, named, with_looks_of, write_manifest
 
 _KEPT = 1  # older versions that stay beside the live one
 
@@ -29,6 +28,7 @@ class Switcher:
         databases: the library's.
         versions: those of its index.
         build_embedder: the embedder that a reference means.
+        reference_of: what the settings call the embedder of a manifest.
         setting: what the settings say about the embedder: "auto", or the one that is insisted on.
         prepare: told the embedder of a version that is about to become live, its weights loaded.
     """
@@ -38,12 +38,14 @@ class Switcher:
         databases: Databases,
         versions: IndexVersions,
         build_embedder: Callable[[str], Embedder],
+        reference_of: Callable[[Manifest], str],
         setting: str,
         prepare: Callable[[str, Embedder], None],
     ) -> None:
         self.versions = versions
         self._databases = databases
         self._build_embedder = build_embedder
+        self._reference_of = reference_of
         self._setting = setting
         self._prepare = prepare
 
@@ -56,7 +58,7 @@ class Switcher:
             live = self.versions.live()
             manifest = self.versions.manifest(live)
             if manifest is None or is_same_space(manifest, wanted):
-                return self._begin_with(live, manifest or wanted, embedder, reference)
+                return self._stay(live, wanted, embedder)
             version = self._begun_with(wanted) or self.versions.begin(wanted)
             return self._switch(version, embedder, on_progress, stop or Event())
 
@@ -67,7 +69,7 @@ class Switcher:
             manifest = None if version is None else self.versions.manifest(version)
             if version is None or manifest is None:
                 raise StoreError("there is no older version of the index to go back to; see `rag index versions`")
-            reference = manifest.reference or manifest.embedder
+            reference = self._reference_of(manifest)
             self._check_setting(reference)
             embedder = self._build_embedder(reference)
             if not is_same_space(manifest, Manifest.of(embedder)):
@@ -89,13 +91,15 @@ class Switcher:
                 f"it out of rag.toml (RAG_EMBEDDER), or set it to 'auto', and try again"
             )
 
-    def _begin_with(self, version: str, manifest: Manifest, embedder: Embedder, reference: str) -> SwitchReport:
-        """The live version is of that model already, or there is none yet and the first one will be."""
-        if self.versions.manifest(version) != (current := replace(manifest, reference=reference)):
-            write_manifest(self.versions.manifest_path(version), current)
+    def _stay(self, version: str, wanted: Manifest, embedder: Embedder) -> SwitchReport:
+        """The live version is of that model already; or it is the first one of a library that is begun with it."""
+        catalogue = self._databases.catalogue
+        with self._databases.writing():
+            if self.versions.manifest(version) is None and catalogue.chunks():
+                raise StoreError("the library has documents, and nothing says what embedded them; run `rag verify`")
+            check_manifest(self.versions.manifest_path(version), wanted)
         self._prepare(version, embedder)
-        chunks = self._databases.catalogue.chunks()
-        return SwitchReport(version, embedder.state.name, True, chunks, 0, 0, 0.0)
+        return SwitchReport(version, embedder.state.name, True, catalogue.chunks(), 0, 0, 0.0)
 
     def _begun_with(self, wanted: Manifest) -> str | None:
         """A version of that model that is kept or was begun. Those that were begun with others are given up."""
@@ -131,12 +135,12 @@ class Switcher:
     def _attempt(self, carrier: Carrier) -> bool:
         """Bring everything over and make the version live; False where another image embedder came meanwhile."""
         live = self.versions.live()
-        pictures = self._look_as(live, carrier.version)
+        mine = self._look_as(live, carrier.version)
         with self._opened(live) as source, self._opened(carrier.version) as target:
             carrier.catch_up(source, target)
             with self._databases.writing():
-                manifest = self.versions.manifest(live)
-                if manifest is None or with_looks_of(pictures, manifest) != pictures:
+                theirs = self.versions.manifest(live)
+                if theirs is None or with_looks_of(mine, theirs) != mine:
                     return False
                 carrier.catch_up(source, target, at_rest=True)
                 self._prepare(carrier.version, carrier.embedder)

@@ -147,7 +147,7 @@ class IndexVersions:
             _LOG.warning("the place of the index does not know yet which version is live: %s", exc)
 
     def drop(self, version: str) -> None:
-        """Delete a version that is not live.
+        """Delete a version that is not live. What cannot be deleted at this moment goes with the next one.
 
         Raises:
             StoreError: it is live, or not there.
@@ -156,18 +156,23 @@ class IndexVersions:
             raise StoreError(f"version {version!r} of the index is live; go back to another one first")
         if version not in (*self.kept(), *self.begun()):
             raise StoreError(f"there is no version {version!r} of the index in {str(self._index)!r}")
+        self.follow()
         self._ledger.drop(self._place.name, version)
-        self._sweep()
-
-    def _sweep(self) -> None:
-        """Delete what is left of versions that are gone, also where an earlier call was cut off."""
         named = self._ledger.named()
-        for version in local_versions(self._index):
-            if version in named and not named[version]:
-                self._place.delete(version)
-                self.manifest_path(version).unlink(missing_ok=True)
-                if version != FIRST:
-                    shutil.rmtree(folder_of(self._index, version), ignore_errors=True)  # what is left says nothing
+        left_over = [each for each in local_versions(self._index) if named.get(each) == set()]
+        for gone in dict.fromkeys((version, *left_over)):
+            self._delete(gone, everywhere=not named[gone])
+
+    def _delete(self, version: str, *, everywhere: bool) -> None:
+        try:
+            self._place.delete(version)
+        except StoreError as exc:
+            _LOG.warning("version %s of the index is not all deleted yet: %s", version, exc)
+            return
+        if everywhere:
+            self.manifest_path(version).unlink(missing_ok=True)
+            if version != FIRST:
+                shutil.rmtree(folder_of(self._index, version), ignore_errors=True)  # what is left says nothing
 
     # --- which documents a version has ---------------------------------------------------------------------------
 

@@ -8,12 +8,8 @@ import pytest
 from rag.library import Library
 from tests.store.weaviate_server import server_url
 from tests.store.weaviate_stub import WeaviateStub, running_stub
-from tests.switching.made import (
-    address,
-    opened,
-    prepare,
-    write_notes,
-)
+from tests.switching.looked_at import address
+from tests.switching.made import opened, prepare, write_notes
 
 
 @pytest.fixture(autouse=True)

@@ -15,16 +15,8 @@ from rag.store.lance_store import LanceStore
 from rag.store.lock import write_lock
 from tests.store.processes import process
 from tests.store.weaviate_stub import DISK_FULL, Fault, WeaviateStub
-from tests.switching.made import (
-    STEPS,
-    address,
-    contents,
-    opened,
-    switch_and_wait,
-    titles,
-    told,
-    write_notes,
-)
+from tests.switching.looked_at import address, contents, titles, told
+from tests.switching.made import STEPS, opened, switch_and_wait, write_notes
 
 
 def test_it_can_be_stopped_and_goes_on_where_it_was(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,3 +150,28 @@ def test_a_server_that_fails_while_it_is_made_is_told_and_it_goes_on(
         assert library.switch_embedder("second").live
         assert stub.schema.aliases.popitem()[1].endswith("_v2")
         assert library.verify().problems == ()
+
+
+def test_what_cannot_be_deleted_goes_with_the_next_one(local: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = local.settings.home / "index"
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "it is in use")
+
+    local.switch_embedder("second")
+    with monkeypatch.context() as patch:
+        patch.setattr("rag.store.places.Path.rename", refused)
+        assert local.switch_embedder("third").dropped == ("v1",)
+    assert (index / "chunks.lance").is_dir()
+    assert told(local) == [("v3", "live", "third", 0), ("v2", "kept", "second", 0)]
+    assert local.prune_versions() == ("v2",)
+    assert sorted(path.name for path in index.iterdir() if path.is_dir()) == ["v3"]
+    assert local.verify().problems == ()
+
+
+def test_an_index_without_its_manifest_is_not_taken_for_an_empty_library(local: Library) -> None:
+    home = local.settings.home
+    local.close()
+    (home / "index" / "manifest.json").unlink()
+    with closing(opened(home)) as library, pytest.raises(StoreError, match="nothing says what embedded them"):
+        library.switch_embedder("second")

@@ -16,13 +16,8 @@ from rag.moving.exporting import export_library
 from rag.moving.importing import import_library
 from rag.store.manifest import read_manifest, write_manifest
 from tests.store.weaviate_stub import WeaviateStub
-from tests.switching.made import (
-    address,
-    opened,
-    ran,
-    titles,
-    told,
-)
+from tests.switching.looked_at import address, ran, titles, told
+from tests.switching.made import opened
 
 
 def test_a_library_of_before_there_were_versions_is_the_first_one(local: Library) -> None:

@@ -16,13 +16,8 @@ from tests.colours import ColourEmbedder, paint
 from tests.store.processes import parse_here
 
 # --- switching ---------------------------------------------------------------------------------------------------
-from tests.switching.made import (
-    contents,
-    opened,
-    titles,
-    told,
-    write_notes,
-)
+from tests.switching.looked_at import contents, titles, told
+from tests.switching.made import opened, write_notes
 
 
 def test_all_is_copied_and_only_texts_are_embedded(
