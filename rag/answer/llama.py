@@ -12,9 +12,9 @@ from rag.answer.chat_template import Turn, in_template
 from rag.answer.devices import this_room
 from rag.answer.eyes import Eyes, Glance
 from rag.answer.kept import KeptPrompt, KeptPrompts, can_be_kept, common_prefix, put_back, state_of
-from rag.answer.memory import Room
+from rag.answer.memory import Asked, Room
 from rag.answer.model_file import ModelFile, look_at, stamp
-from rag.answer.opening import ModelSettings, Opened, open_model, precision
+from rag.answer.opening import Opened, open_model, precision
 from rag.answer.pieces import text_of, until_stop
 from rag.errors import GenerationError, ModelNotFound, PromptTooLong
 from rag.records import Message, ModelState
@@ -167,8 +167,7 @@ class LlamaGenerator:
         self._keep(llama, 0 if earlier else common)
         if earlier is not None:
             self._evaluated = cast(Sequence[Block], earlier.blocks) if put_back(llama, earlier.state) else ()
-            common = common_prefix(self._evaluated, prompt)
-        return self._rewind(llama, common)
+        return self._rewind(llama, common_prefix(self._evaluated, prompt))
 
     def _keep(self, llama: "llama_cpp.Llama", common: int) -> None:
         """Keep the prompt in the KV cache, where more than its last block would be lost beyond the `common` ones.
@@ -176,8 +175,12 @@ class LlamaGenerator:
         One with pictures is not kept: their places, of which some models have two, are no part of llama.cpp's states.
         """
         whole, seen = len(self._evaluated), any(isinstance(block, Glance) for block in self._evaluated)
-        if whole - 1 > common and not seen and can_be_kept(llama) and self._rewind(llama, whole) == whole:
+        if whole - 1 <= common or seen or not can_be_kept(llama):
+            return
+        if self._rewind(llama, whole) == whole:
             self._kept.put(KeptPrompt(self._evaluated, state_of(llama)))
+        else:
+            self._evaluated = ()
 
     def _rewind(self, llama: "llama_cpp.Llama", kept: int) -> int:
         """Go back to behind the first `kept` blocks of what was evaluated; how many are really there still."""
@@ -221,8 +224,8 @@ class LlamaGenerator:
         opened.close()
 
     def _open(self, file: ModelFile) -> Opened:
-        asked = ModelSettings(file.context(self._asked_context), self._gpu_layers, self._threads, self._mmproj)
-        opened = open_model(file, asked, room := self._room())
+        asked, room = Asked(file.context(self._asked_context), self._gpu_layers, self._threads), self._room()
+        opened = open_model(file, asked, room, self._mmproj)
         self._kept = KeptPrompts(min(_MOST_KEPT, room.free // 16))
         return opened
 

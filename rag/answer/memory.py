@@ -4,7 +4,8 @@ Pure arithmetic on what its GGUF header and the machine say; nothing is loaded.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rag.answer.gguf import GgufHeader
@@ -74,12 +75,30 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for: tokens of context, layers on the graphics card (-1: all that fit), threads (None: one a core).
+
+    A model that sees has `eyes` of so many bytes, which go onto the card too, and takes in `picture` tokens at once.
+    """
+
+    context: int
+    gpu_layers: int = -1
+    threads: int | None = None
+    eyes: int = 0
+    picture: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
-    """How a model is run. `batch` is in tokens, `reason` says what was chosen and why."""
+    """How a model is run, and why so.
+
+    `batch` tokens of a text are evaluated together, `largest` is the most that are evaluated together of anything.
+    """
 
     footprint: Footprint
     threads: int
     batch: int
+    largest: int
     flash_attention: bool
     reason: str
 
@@ -124,48 +143,43 @@ def working_bytes(shape: Shape, context: int, batch: int, *, flash: bool) -> int
     return batch * max(shape.widest, scores) * _FLOAT
 
 
-def place(shape: Shape, context: int, room: Room, *, gpu_layers: int, threads: int | None = None) -> Placement:
-    """Where and how to run a model with a context of `context` tokens.
-
-    Args:
-        gpu_layers: layers on the graphics card; -1 means as many as fit its free memory.
-        threads: None means one per core.
+def place(shape: Shape, asked: Asked, room: Room) -> Placement:
+    """Where and how to run a model: with the layers on the card that were asked for, or as many as fit.
 
     Raises:
         ModelError: it does not fit the memory of this machine.
     """
-    wanted = min(gpu_layers, shape.layers) if gpu_layers >= 0 else shape.layers
     if not room.offload or not room.gpus:
         layers = 0
+    elif asked.gpu_layers < 0:
+        layers = layers_that_fit(shape, asked, room.gpus)
     else:
-        layers = wanted if gpu_layers >= 0 else layers_that_fit(shape, context, room.gpus)
-    return with_layers(shape, context, room, layers, wanted, threads)
+        layers = min(asked.gpu_layers, shape.layers)
+    return with_layers(shape, asked, room, layers)
 
 
-def with_layers(
-    shape: Shape, context: int, room: Room, layers: int, wanted: int, threads: int | None = None
-) -> Placement:
-    """As `place`, for so many layers on the graphics card out of those that are `wanted` there."""
+def with_layers(shape: Shape, asked: Asked, room: Room, layers: int) -> Placement:
+    """As `place`, for so many layers on the card."""
     batch = GPU_BATCH if layers else CPU_BATCH
-    flash = _flash(shape, layers)
-    cache, working = cache_bytes(shape.caches, context), working_bytes(shape, context, batch, flash=flash)
-    there = _largest_layers(shape, context)[:layers]
+    largest, flash = max(batch, asked.picture), _flash(shape, layers)
+    cache, working = cache_bytes(shape.caches, asked.context), working_bytes(shape, asked.context, largest, flash=flash)
+    there = _largest_layers(shape, asked.context)[:layers]
     weights_there, cache_there = sum(weights for weights, _ in there), sum(cached for _, cached in there)
-    _check_memory(shape, context, room, shape.weights - weights_there, cache - cache_there, working)
+    _check_memory(shape, asked, room, shape.weights - weights_there, cache - cache_there, working)
     on_gpu = weights_there + cache_there + working if layers else 0
     footprint = Footprint(shape.weights, cache, working, on_gpu, layers, shape.layers)
-    cores = threads or room.cores
-    reason = _why(layers, wanted, shape, room)
-    reason += f"; {cores} threads, batches of {batch} tokens, flash attention {'on' if flash else 'off'}"
-    return Placement(footprint, cores, batch, flash, reason)
+    threads = asked.threads or room.cores
+    reason = _why(layers, asked, shape, room)
+    reason += f"; {threads} threads, batches of {batch} tokens, flash attention {'on' if flash else 'off'}"
+    return Placement(footprint, threads, batch, largest, flash, reason)
 
 
-def layers_that_fit(shape: Shape, context: int, gpus: Sequence[Gpu]) -> int:
+def layers_that_fit(shape: Shape, asked: Asked, gpus: Sequence[Gpu]) -> int:
     """How many layers, with their part of the KV cache, fit the free memory of the cards, the largest ones first."""
-    free = sum(max(gpu.free - _CARD_RESERVE, 0) for gpu in gpus)
-    free -= working_bytes(shape, context, GPU_BATCH, flash=False) * len(gpus)
+    free = sum(max(gpu.free - _CARD_RESERVE, 0) for gpu in gpus) - asked.eyes
+    free -= working_bytes(shape, asked.context, max(GPU_BATCH, asked.picture), flash=False) * len(gpus)
     fitting = 0
-    for weights, cache in _largest_layers(shape, context):
+    for weights, cache in _largest_layers(shape, asked.context):
         free -= weights + cache
         if free < 0:
             break
@@ -184,26 +198,30 @@ def _flash(shape: Shape, layers: int) -> bool:
     return layers == shape.layers and shape.head in _FLASH_HEADS
 
 
-def _check_memory(shape: Shape, context: int, room: Room, weights: int, cache: int, working: int) -> None:
+def _check_memory(shape: Shape, asked: Asked, room: Room, weights: int, cache: int, working: int) -> None:
     """Weights may be larger than what is free, being read from the disk as they are needed; nothing else may."""
     if cache + working > room.free:
-        fits = next(_smaller(shape, context, room.free), 0)
+        fits = _longest_context(shape, asked, room.free)
         remedy = f"set `context_tokens` to {fits} or less" if fits else "close other programs or use a smaller model"
         taken = f"{size_words(cache + working)} where {size_words(room.free)} are free"
-        raise ModelError(f"no memory: a context of {context} tokens takes {taken}; {remedy}")
+        raise ModelError(f"no memory: a context of {asked.context} tokens takes {taken}; {remedy}")
     if weights + cache + working > room.total:
         taken = f"{size_words(weights + cache + working)} and this machine has {size_words(room.total)}"
         raise ModelError(f"no memory: the model takes {taken}; use a smaller one, or one quantised to fewer bits")
 
 
-def _smaller(shape: Shape, context: int, free: int) -> Iterator[int]:
-    """Contexts in steps of 256 tokens that fit `free` bytes, the longest first."""
-    for tokens in range(context // _CACHE_STEP * _CACHE_STEP, 0, -_CACHE_STEP):
-        if cache_bytes(shape.caches, tokens) + working_bytes(shape, tokens, CPU_BATCH, flash=False) <= free:
-            yield tokens
+def _longest_context(shape: Shape, asked: Asked, free: int) -> int:
+    """The longest context, in steps of 256 tokens, that fits `free` bytes of memory; 0 where none does."""
+
+    def taken(steps: int) -> int:
+        tokens, batch = steps * _CACHE_STEP, max(CPU_BATCH, asked.picture)
+        return cache_bytes(shape.caches, tokens) + working_bytes(shape, tokens, batch, flash=False)
+
+    return (bisect_right(range(asked.context // _CACHE_STEP + 1), free, key=taken) - 1) * _CACHE_STEP
 
 
-def _why(layers: int, wanted: int, shape: Shape, room: Room) -> str:
+def _why(layers: int, asked: Asked, shape: Shape, room: Room) -> str:
+    wanted = min(asked.gpu_layers, shape.layers) if asked.gpu_layers >= 0 else shape.layers
     of = f"{layers} of {shape.layers} layers"
     if not room.offload:
         return f"{of} on a GPU: llama-cpp-python was built without GPU support"

@@ -1,28 +1,18 @@
 """A language model's file to a model in memory, with as many layers on the graphics card as fit there."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rag.answer.eyes import MOST_TOKENS, Eyes
 from rag.answer.llama_library import last_errors, library
-from rag.answer.memory import Placement, Room, place, shape_of, with_layers
+from rag.answer.memory import Asked, Placement, Room, place, shape_of, with_layers
 from rag.answer.model_file import ModelFile, Stamp, stamp
 from rag.errors import ModelCorrupt, ModelError
 
 if TYPE_CHECKING:
     import llama_cpp
-
-
-@dataclass(frozen=True, slots=True)
-class ModelSettings:
-    """What is asked for: tokens of context, layers on the GPU (-1: all that fit), threads (None: one per core)."""
-
-    context: int
-    gpu_layers: int
-    threads: int | None
-    mmproj: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +39,8 @@ class Opened:
         self.llama.close()
 
 
-def open_model(file: ModelFile, asked: ModelSettings, room: Room) -> Opened:
-    """Load a model. Where the layers that should fit do not, half as many are tried.
+def open_model(file: ModelFile, asked: Asked, room: Room, mmproj: Path | None) -> Opened:
+    """Load a model with its eyes. Where the layers that should fit do not, half as many are tried.
 
     Raises:
         ModelCorrupt: its file is not a whole GGUF file.
@@ -58,31 +48,29 @@ def open_model(file: ModelFile, asked: ModelSettings, room: Room) -> Opened:
     """
     from jinja2 import TemplateError
 
+    if mmproj:
+        asked = replace(asked, eyes=mmproj.stat().st_size, picture=MOST_TOKENS)
     shape = shape_of(file.header)
-    placement = place(shape, asked.context, room, gpu_layers=asked.gpu_layers, threads=asked.threads)
-    wanted = placement.footprint.layers
+    placement = place(shape, asked, room)
     while True:
         try:
-            return _opened(file, asked, placement)
+            return _opened(file, asked.context, placement, mmproj)
         except TemplateError as exc:
             raise ModelError(f"the chat template of {str(file.path)!r} is broken: {exc}; use another model") from exc
         except (ValueError, RuntimeError, MemoryError) as exc:
             layers = placement.footprint.layers
             if layers == 0:
                 raise _refused(file.path, exc) from exc
-            placement = with_layers(shape, asked.context, room, layers // 2, wanted, asked.threads)
+            placement = with_layers(shape, asked, room, layers // 2)
 
 
-def _opened(file: ModelFile, asked: ModelSettings, placement: Placement) -> Opened:
-    batch = (
-        max(placement.batch, MOST_TOKENS) if asked.mmproj else placement.batch
-    )  # some see a picture in one batch only
+def _opened(file: ModelFile, context: int, placement: Placement, mmproj: Path | None) -> Opened:
     last_errors()
     llama: llama_cpp.Llama = library().Llama(
         str(file.path),
-        n_ctx=asked.context,
-        n_batch=batch,
-        n_ubatch=batch,
+        n_ctx=context,
+        n_batch=placement.largest,
+        n_ubatch=placement.largest,
         n_gpu_layers=placement.footprint.layers,
         n_threads=placement.threads,
         n_threads_batch=placement.threads,
@@ -90,10 +78,10 @@ def _opened(file: ModelFile, asked: ModelSettings, placement: Placement) -> Open
         verbose=False,
     )
     eyes, eyes_stamp = None, None
-    if asked.mmproj:
-        eyes_stamp = stamp(asked.mmproj)
-        eyes = Eyes(asked.mmproj, llama, gpu=placement.footprint.layers > 0, threads=placement.threads)
-    return Opened(llama, file, eyes, asked.mmproj, eyes_stamp, _chat_template(file, llama), placement)
+    if mmproj:
+        eyes_stamp = stamp(mmproj)
+        eyes = Eyes(mmproj, llama, gpu=placement.footprint.layers > 0, threads=placement.threads)
+    return Opened(llama, file, eyes, mmproj, eyes_stamp, _chat_template(file, llama), placement)
 
 
 def _refused(path: Path, exc: Exception) -> ModelError:

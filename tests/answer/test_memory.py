@@ -9,7 +9,7 @@ import pytest
 from rag.answer.devices import gpus, this_room, usable_cores
 from rag.answer.gguf import GgufHeader, read_header
 from rag.answer.llama import LlamaGenerator
-from rag.answer.memory import CPU_BATCH, GPU_BATCH, Gpu, Room, Shape, cache_bytes, place, shape_of
+from rag.answer.memory import CPU_BATCH, GPU_BATCH, Asked, Gpu, Room, Shape, cache_bytes, place, shape_of
 from rag.errors import ModelError
 from rag.models import starter
 from rag.records import Message
@@ -47,20 +47,20 @@ def test_the_cache_of_an_8b_model_by_hand() -> None:
 
 
 def test_without_a_card_everything_is_in_memory() -> None:
-    placed = place(EIGHT_B, 4096, LAPTOP, gpu_layers=-1)
+    placed = place(EIGHT_B, Asked(4096), LAPTOP)
     assert (placed.footprint.layers, placed.footprint.on_gpu) == (0, 0)
     assert (placed.threads, placed.batch, placed.flash_attention) == (8, CPU_BATCH, False)
     assert "built without GPU support" in placed.reason
 
 
 def test_a_build_for_gpus_that_finds_none_says_so() -> None:
-    placed = place(EIGHT_B, 4096, Room(16 * GIB, 9 * GIB, 8, (), offload=True), gpu_layers=-1)
+    placed = place(EIGHT_B, Asked(4096), Room(16 * GIB, 9 * GIB, 8, (), offload=True))
     assert placed.footprint.layers == 0
     assert "finds none" in placed.reason
 
 
 def test_what_fits_a_card_goes_there_whole() -> None:
-    placed = place(EIGHT_B, 4096, DESKTOP, gpu_layers=-1)
+    placed = place(EIGHT_B, Asked(4096), DESKTOP)
     assert (placed.footprint.layers, placed.footprint.all_layers) == (33, 33)
     assert placed.flash_attention
     assert placed.batch == GPU_BATCH
@@ -69,7 +69,7 @@ def test_what_fits_a_card_goes_there_whole() -> None:
 
 
 def test_of_a_13_gb_model_an_8_gb_card_takes_as_many_layers_as_fit() -> None:
-    placed = place(THIRTEEN_GB, 4096, DESKTOP, gpu_layers=-1)
+    placed = place(THIRTEEN_GB, Asked(4096), DESKTOP)
     layers = placed.footprint.layers
     each = 310 * MIB + 16 * MIB  # with its part of the cache: 8 * 256 * 2 * 4096 bytes
     assert 0 < layers < 41
@@ -80,14 +80,14 @@ def test_of_a_13_gb_model_an_8_gb_card_takes_as_many_layers_as_fit() -> None:
 
 
 def test_a_long_context_takes_layers_from_the_card() -> None:
-    layers = [place(EIGHT_B, context, DESKTOP, gpu_layers=-1).footprint.layers for context in (4096, 16384, 32768)]
+    layers = [place(EIGHT_B, Asked(context), DESKTOP).footprint.layers for context in (4096, 16384, 32768)]
     assert layers == sorted(layers, reverse=True)
     assert layers[0] == 33 > layers[-1] > 0
 
 
 def test_a_full_card_takes_none_and_says_why() -> None:
     full = Room(32 * GIB, 24 * GIB, 8, (Gpu("RTX 4060", 8 * GIB, 300 * MIB),), offload=True)
-    placed = place(EIGHT_B, 4096, full, gpu_layers=-1)
+    placed = place(EIGHT_B, Asked(4096), full)
     assert placed.footprint.layers == 0
     assert "0 of 33 layers on RTX 4060: no more fit its free memory of 300 MiB" in placed.reason
 
@@ -95,20 +95,20 @@ def test_a_full_card_takes_none_and_says_why() -> None:
 def test_two_cards_share() -> None:
     two = Room(64 * GIB, 60 * GIB, 16, (RTX_3090, RTX_3090), offload=True)
     seventy_b = shape(80, 480 * MIB, 600 * MIB)
-    assert place(seventy_b, 4096, two, gpu_layers=-1).footprint.layers == 81
+    assert place(seventy_b, Asked(4096), two).footprint.layers == 81
     one = Room(64 * GIB, 60 * GIB, 16, (RTX_3090,), offload=True)
-    assert 30 < place(seventy_b, 4096, one, gpu_layers=-1).footprint.layers < 81
+    assert 30 < place(seventy_b, Asked(4096), one).footprint.layers < 81
 
 
 @pytest.mark.parametrize(("asked", "layers"), [(0, 0), (5, 5), (33, 33), (99, 33)])
 def test_layers_that_are_asked_for_are_tried(asked: int, layers: int) -> None:
-    placed = place(EIGHT_B, 4096, DESKTOP, gpu_layers=asked)
+    placed = place(EIGHT_B, Asked(4096, asked), DESKTOP)
     assert placed.footprint.layers == layers
     assert ("gpu_layers is 0" in placed.reason) is (asked == 0)
 
 
 def test_heads_that_the_kernels_do_not_know_go_without_flash_attention() -> None:
-    assert not place(shape(32, 136 * MIB, 420 * MIB, head=100), 4096, DESKTOP, gpu_layers=-1).flash_attention
+    assert not place(shape(32, 136 * MIB, 420 * MIB, head=100), Asked(4096), DESKTOP).flash_attention
 
 
 def test_a_context_too_long_for_memory_names_one_that_fits() -> None:
@@ -116,23 +116,32 @@ def test_a_context_too_long_for_memory_names_one_that_fits() -> None:
     with pytest.raises(
         ModelError, match=r"context of 131072 tokens takes 18\.0 GiB where 9\.0 GiB are free"
     ) as refused:
-        place(EIGHT_B, 131_072, LAPTOP, gpu_layers=-1)
+        place(EIGHT_B, Asked(131_072), LAPTOP)
     fits = int(str(refused.value).split("`context_tokens` to ")[1].split()[0])
-    assert place(EIGHT_B, fits, LAPTOP, gpu_layers=-1).footprint.cache < LAPTOP.free
+    assert place(EIGHT_B, Asked(fits), LAPTOP).footprint.cache < LAPTOP.free
     with pytest.raises(ModelError):
-        place(EIGHT_B, fits + 256, LAPTOP, gpu_layers=-1)
+        place(EIGHT_B, Asked(fits + 256), LAPTOP)
 
 
 def test_a_model_larger_than_memory_is_refused_unless_the_card_takes_the_rest() -> None:
     small = Room(8 * GIB, 6 * GIB, 4)
     with pytest.raises(ModelError, match=r"takes 1\d\.\d GiB and this machine has 8\.0 GiB"):
-        place(THIRTEEN_GB, 2048, small, gpu_layers=-1)
+        place(THIRTEEN_GB, Asked(2048), small)
     with_card = Room(8 * GIB, 6 * GIB, 4, (RTX_3090,), offload=True)
-    assert place(THIRTEEN_GB, 2048, with_card, gpu_layers=-1).footprint.layers == 41
+    assert place(THIRTEEN_GB, Asked(2048), with_card).footprint.layers == 41
+
+
+def test_eyes_take_their_place_on_the_card() -> None:
+    """600 MiB of them, and a batch large enough for a picture."""
+    blind, seeing = (place(THIRTEEN_GB, Asked(4096, eyes=eyes, picture=512), DESKTOP) for eyes in (0, 600 * MIB))
+    assert blind.footprint.layers - seeing.footprint.layers in (1, 2)  # of 326 MiB each
+    on_cpu = place(EIGHT_B, Asked(4096, eyes=600 * MIB, picture=512), LAPTOP)
+    assert (on_cpu.batch, on_cpu.largest) == (CPU_BATCH, 512)
+    assert on_cpu.footprint.working == 4 * place(EIGHT_B, Asked(4096), LAPTOP).footprint.working
 
 
 def test_threads_may_be_chosen() -> None:
-    placed = place(EIGHT_B, 4096, LAPTOP, gpu_layers=-1, threads=3)
+    placed = place(EIGHT_B, Asked(4096, threads=3), LAPTOP)
     assert placed.threads == 3
     assert "; 3 threads" in placed.reason
 
