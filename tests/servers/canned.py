@@ -141,11 +141,12 @@ def plain(model: str = "model", answer: Answer | None = None) -> dict[str, Answe
     return {"/v1/models": listed, "/v1/chat/completions": answer or reply("It ", "is ", "so.")}
 
 
-def free_port() -> int:
-    """A port on which nothing listens."""
+@contextmanager
+def dead_port() -> Iterator[int]:
+    """A port on which nothing listens, and nothing else can meanwhile."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
+        yield int(bound.getsockname()[1])
 
 
 def closing_after(data: bytes, texts: Sequence[str] = ()) -> Answer:

@@ -24,8 +24,8 @@ from tests.servers.canned import (
     always,
     canned_server,
     closing_after,
+    dead_port,
     delta,
-    free_port,
     plain,
     reply,
 )
@@ -46,6 +46,12 @@ def ask(url: str, **options: float) -> str:
 def server() -> Iterator[CannedServer]:
     with canned_server(plain()) as canned:
         yield canned
+
+
+@pytest.fixture
+def nowhere() -> Iterator[str]:
+    with dead_port() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def raw(data: bytes, media_type: str = "text/event-stream", **headers: str) -> Answer:
@@ -141,15 +147,14 @@ def test_what_came_before_it_hung_has_been_told(server: CannedServer) -> None:
         next(pieces)
 
 
-def test_nothing_listens_there() -> None:
-    url = f"http://127.0.0.1:{free_port()}"
+def test_nothing_listens_there(nowhere: str) -> None:
     with pytest.raises(GenerationError, match="start it, or choose another model"):
-        ask(url)
+        ask(nowhere)
     with pytest.raises(ServerError, match="start it"):
-        generator(url).load()
-    assert not generator(url).sees
-    assert generator(url).count_tokens("one two three") == 4  # 1 + 1 + 2 for letters in threes
-    assert not generator(url).state.loaded
+        generator(nowhere).load()
+    assert not generator(nowhere).sees
+    assert generator(nowhere).count_tokens("one two three") == 4  # 1 + 1 + 2 for letters in threes
+    assert not generator(nowhere).state.loaded
 
 
 def test_it_is_ready_again_once_the_server_is(server: CannedServer) -> None:
@@ -247,10 +252,10 @@ def test_an_answer_without_end_is_not_taken_in(server: CannedServer, monkeypatch
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
-    server: CannedServer, monkeypatch: pytest.MonkeyPatch
+    server: CannedServer, nowhere: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+        monkeypatch.setenv(name, nowhere)
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
     assert ask(server.url) == "It is so."
@@ -302,8 +307,8 @@ def test_half_an_answer_is_kept_and_told_from_a_whole_one(server: CannedServer) 
     assert "“It was opened by Ana Flores in 1962.”" in broken.text
 
 
-def test_without_its_server_the_passages_are_the_answer() -> None:
-    told = answered(f"http://127.0.0.1:{free_port()}")
+def test_without_its_server_the_passages_are_the_answer(nowhere: str) -> None:
+    told = answered(nowhere)
     assert told.finish == "failed"
     assert "start it, or choose another model" in told.text
     assert "“It was opened by Ana Flores in 1962.”" in told.text

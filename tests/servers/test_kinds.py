@@ -30,8 +30,8 @@ from tests.servers.canned import (
     Talk,
     always,
     canned_server,
+    dead_port,
     delta,
-    free_port,
     plain,
     reply,
 )
@@ -332,9 +332,10 @@ def test_servers_are_found_by_what_they_answer() -> None:
         canned_server(web) as page,
         canned_server(locked) as closed,
         canned_server(LLAMA_SERVER) as llama,
+        dead_port() as dead,
     ):
         ports = [int(url.rpartition(":")[2]) for url in (ollama.url, page.url, closed.url, llama.url)]
-        found = find_servers((free_port(), *ports), seconds=20.0)
+        found = find_servers((dead, *ports), seconds=20.0)
         asked = [request for server in (ollama, page, closed, llama) for request in server.asked]
     assert found == (
         FoundServer(
