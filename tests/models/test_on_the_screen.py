@@ -10,12 +10,13 @@ from rag.config import load_settings
 from rag.errors import ConfigError
 from rag.library import Library
 from tests.hub_server import Hub
-from tests.models.conftest import files_of, hub, small_embedder  # noqa: F401  fixtures
-from tests.models.test_cli_models import run
 from tests.ui.test_models_page import Told, ended
 from ui.machine import models_of
 from ui.model_tasks import ModelTasks
 from ui.status import Warmth
+
+from .conftest import files_of
+from .test_cli_models import run
 
 pytestmark = pytest.mark.model
 
@@ -44,7 +45,7 @@ def test_a_pulled_embedder_takes_over_and_gives_back(
     hub: Hub,
     library: Library,
     own_home: Path,
-    small_embedder: Path,  # noqa: F811
+    small_embedder: Path,
 ) -> None:
     hub.add("someone/minilm-l1", files_of(small_embedder))
     run("pull", "hf:someone/minilm-l1")
