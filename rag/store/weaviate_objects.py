@@ -143,7 +143,19 @@ class Objects:
         if self.state.hidden:
             self._delete(is_of_generations(self.state.hidden))
             if time.time() - self.state.hidden_at > _UNDER_WAY:
+                self._delete_one_by_one()
                 self._change(hidden=())
+
+    def _delete_one_by_one(self) -> None:
+        """Delete what is hidden but not found by its generation: a server that was killed may have it by halves."""
+
+        def attempt() -> None:
+            own = self._own()
+            for each in own.iterator(return_properties=["generation"], cache_size=MOST // 2):
+                if each.properties["generation"] in self.state.hidden:
+                    own.data.delete_by_id(each.uuid)
+
+        self._connection.call(_REMOVING, attempt, _LONG)
 
     def _settle(self) -> None:
         """Delete what the last write replaced, and what one that was cut off inserted."""

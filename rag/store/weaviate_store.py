@@ -34,6 +34,7 @@ from rag.store.weaviate_options import DEFAULTS, ServerOptions, vector_config, w
 from rag.store.weaviate_rows import (
     K1,
     PROPERTIES,
+    Properties,
     key,
     marked,
     rewritten,
@@ -55,6 +56,7 @@ _VALUES = 2_000  # ids in one filter
 _MOVED = 500  # objects that are written anew in one step when vectors of another model go
 _SLACK = 8  # objects fetched beyond k at first, to see whether a tie goes on there
 _TIE = 1e-5  # of the score: above float32's rounding, below any difference that matters
+_SHOWN = ["chunk", "chunk_id", "document_id", "generation"]
 _EVERYTHING = [each.name for each in PROPERTIES if each.name != "state"]
 
 
@@ -183,7 +185,7 @@ class WeaviateStore:
         query = checked_query(space, vector, self._spaces)
         name = self._of(space)
 
-        def nearest(limit: int, visible: Condition | None) -> Iterator[tuple[Chunk, float]]:
+        def nearest(limit: int, visible: Condition | None) -> Iterator[tuple[Properties, float]]:
             allowed = all_of((has(name), visible, None if where is None else condition(where)))
             found = self._objects.call(
                 "search by vector",
@@ -193,19 +195,19 @@ class WeaviateStore:
                     filters=allowed,
                     limit=limit,
                     include_vector=[name],
-                    return_properties=["chunk"],
+                    return_properties=_SHOWN,
                 ),
             ).objects
             if found:
                 scores = cosines(np.stack([to_values(each.vector[name]) for each in found]), query)
-                yield from zip((to_chunk(each.properties) for each in found), scores.tolist(), strict=True)
+                yield from zip((each.properties for each in found), scores.tolist(), strict=True)
 
         return self._top(nearest, k)
 
     def search_words(self, words: str, k: int, where: Filter | None = None) -> list[Match]:
         terms = normal_words(words)
 
-        def wordiest(limit: int, visible: Condition | None) -> Iterator[tuple[Chunk, float]]:
+        def wordiest(limit: int, visible: Condition | None) -> Iterator[tuple[Properties, float]]:
             found = self._objects.call(
                 "search by words",
                 lambda target: target.query.bm25(
@@ -214,10 +216,10 @@ class WeaviateStore:
                     filters=all_of((visible, None if where is None else condition(where))),
                     limit=limit,
                     return_metadata=MetadataQuery(score=True),
-                    return_properties=["chunk"],
+                    return_properties=_SHOWN,
                 ),
             ).objects
-            return ((to_chunk(each.properties), each.metadata.score * (K1 + 1)) for each in found)
+            return ((each.properties, each.metadata.score * (K1 + 1)) for each in found)
 
         return self._top(wordiest, k) if terms else []
 
@@ -351,15 +353,20 @@ class WeaviateStore:
 
         return self._objects.steadily(ask) if values else []
 
-    def _top(self, fetch: Callable[[int, Condition | None], Iterator[tuple[Chunk, float]]], k: int) -> list[Match]:
-        """The k best of what `fetch(limit)` finds, asking for more while a tie at k may go on beyond the limit."""
+    def _top(self, fetch: Callable[[int, Condition | None], Iterator[tuple[Properties, float]]], k: int) -> list[Match]:
+        """The k best of what `fetch(limit)` finds, asking for more while a tie at k may go on beyond the limit.
+
+        A server that was killed may find what its own filter should leave out, so that is looked at once more.
+        """
 
         def ask(state: State) -> list[Match]:
             limit = min(k + _SLACK, MOST)
             while True:
-                found = [Match(chunk, score) for chunk, score in fetch(limit, state.visible())]
+                fetched = list(fetch(limit, state.visible()))
+                found = [Match(to_chunk(properties), score) for properties, score in fetched if state.shows(properties)]
                 scores = np.array([match.score for match in found])
-                if len(found) < limit or limit == MOST or scores.min() <= kth_highest(scores, k) - _TIE:
+                reached = len(found) >= k and scores.min() <= kth_highest(scores, k) - _TIE
+                if reached or len(fetched) < limit or limit == MOST:
                     return [found[i] for i in best([match.chunk.id for match in found], scores, k)]
                 limit = min(4 * limit, MOST)
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from weaviate.classes.query import Filter as Where
 
 from rag.errors import StoreError
 from rag.moving.copying import copy_index
 from rag.records import EmbeddedChunk
-from rag.store import weaviate_connection
+from rag.store import weaviate_connection, weaviate_objects
 from rag.store.memory_store import MemoryStore
+from rag.store.weaviate_state import State
 from rag.store.weaviate_store import WeaviateStore
 from tests.store import weaviate_calls
 from tests.store.made import SPACES, axis, embedded
@@ -339,6 +341,26 @@ def test_another_process_sees_nothing_of_a_write_that_was_cut(stub: WeaviateStub
     other.replace_documents({"kept": []})
     check_intact(other, stub, {})
     other.close()
+
+
+def test_what_a_killed_server_no_longer_finds_by_its_generation_is_not_shown_and_goes(
+    stub: WeaviateStub, store: WeaviateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files may have an object and its words, but not the number of the write that it came with."""
+    stub.faults.cut_after = 150
+    with told_soon("no Weaviate server answers"):
+        store.replace_documents({"new": chunks("new", 250)})
+    stub.start()
+    let_late_requests_arrive()
+    monkeypatch.setattr(State, "visible", lambda state: None)
+    monkeypatch.setattr(weaviate_objects, "is_of_generations", lambda generations: Where.by_property("kind").equal(""))
+    assert store.search_words("new", 999) == []
+    assert len(store.search_vector("text", axis(16, 1), 2)) == 2
+    assert {match.chunk.document_id for match in store.search_vector("text", axis(16, 1), 999)} == {"kept"}
+    assert held(stub) > 1 + 3
+    monkeypatch.setattr(weaviate_objects, "_UNDER_WAY", 0.0)
+    store.maintain()
+    assert held(stub) == 1 + 3
 
 
 def test_objects_that_fail_for_a_moment_are_sent_again(stub: WeaviateStub, store: WeaviateStore) -> None:
