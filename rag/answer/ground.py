@@ -26,6 +26,7 @@ _SAME_WORDS = 0.8
 _OTHER_WORDS = 0.5
 _SURE = 0.75  # a score that leaves no doubt, whatever words a clause has
 _CLAUSE_WORDS = 4
+_LEAST_QUOTED = 12  # letters that are taken for a quotation: fewer stand in a row by chance
 _QUOTED = 0.8  # share of a sentence's letters inside quotation marks: it says nothing else
 _NOUNS_ARE_CAPITAL = {"de", "lb"}
 
@@ -102,7 +103,7 @@ class Judge:
         sentence, near, covered = self._pool.sentences[best], float(scores[best]), shares[best]
         numbers = {self._pool.sentences[i].number for i in among}
         quotation = _quotation(claim, [self._told[number].text for number in sorted(numbers)])
-        if quotation is True:
+        if quotation is True and (_QUOTATION.search(claim) or not _denies_otherwise(claim, sentence.text)):
             return Verdict("supported", (), sentence)
         invented, doubts = self._amiss(claim, sentence)
         doubts += [_MISQUOTED] if quotation is False else []
@@ -146,12 +147,14 @@ def _share(claim: str, text: str) -> float:
 def _quotation(claim: str, sources: Sequence[str]) -> bool | None:
     """Whether what the claim quotes stands there word for word: True where it says nothing else, None where it does.
 
-    None too where nothing is quoted.
+    A claim all of which stands there so is a quotation too, whatever marks it has; None where nothing is quoted.
     """
+    there = [_letters(source) for source in sources]
+    if len(_letters(claim)) >= _LEAST_QUOTED and any(_letters(claim) in source for source in there):
+        return True
     quoted = _QUOTATION.findall(claim)
     if not quoted:
         return None
-    there = [_letters(source) for source in sources]
     pieces = [_letters(piece) for quotation in quoted for piece in _GAP.split(quotation)]
     if not all(any(piece in source for source in there) for piece in pieces):
         return False

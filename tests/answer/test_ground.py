@@ -97,6 +97,16 @@ def test_what_stands_there_otherwise_is_supported_in_part(claim: str, reason: st
     assert reason in verdict.reasons
 
 
+def test_word_for_word_is_supported_whatever_marks_of_quotation_there_are() -> None:
+    given = passages('The so-called "Sky" bridge, of U.S. steel, is 40 m long. Dogs are not allowed on the bridge.')
+    for claim in (
+        '“The so-called "Sky" bridge, of U.S. steel, is 40 m long.”',
+        "bridge, of U.S. steel, is 40 m long.”",
+    ):
+        assert judged(claim, sources=given).support == "supported"
+    assert judged("Allowed on the bridge.", sources=given).support == "partly"  # word for word, but denied
+
+
 def test_names_that_changed_places_around_a_verb() -> None:
     given = passages("In the end Ana Flores sued the baker Otto Brandt for damages.")
     verdict = judged("In the end Otto Brandt sued the baker Ana Flores for damages.", sources=given)
