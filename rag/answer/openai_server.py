@@ -26,7 +26,7 @@ from rag.servers.tokens import most_tokens
 log = logging.getLogger(__name__)
 
 _PER_MESSAGE = 8  # tokens that a chat template puts around a message, at most
-_AROUND = 32  # tokens that it puts before all of them
+_AROUND = 16  # tokens that it puts before all of them; half of what `rag.answer.prompt` keeps free for that
 _PER_PICTURE = 8  # tokens around a picture, at most, that depend on what stands beside it
 _LONGEST = (
     896  # pixels of a side of a picture that is sent: 1,024 tokens where 28 of them make one, as in Qwen's models
@@ -193,7 +193,7 @@ class ServerGenerator:
     ) -> Iterator[str]:
         """See `Generator.stream`. Greedy, so that the answer keeps to its sources.
 
-        A last message of the assistant is the beginning of the reply, which most kinds of server continue.
+        A last message of the assistant is the beginning of the reply, which llama-server and vLLM continue.
         The text of a message is text: what looks like a control token in it is broken up.
         """
         try:
