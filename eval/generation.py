@@ -22,7 +22,6 @@ from rag.answer.prompt import build_prompt
 from rag.answer.sources import numbered
 from rag.build import open_library
 from rag.config import load_settings
-from rag.library import Library
 from rag.records import Message, Passage
 from rag.retrieve.context import HITS_PER_SOURCE, choose
 
@@ -136,12 +135,13 @@ def print_generation(result: dict[str, Any], out: Console) -> None:
 def _cases(generator: LlamaGenerator, sources: int) -> dict[str, tuple[Messages, ...]]:
     """Prompts by name: what is asked before, and last the one that is measured."""
     with tempfile.TemporaryDirectory() as folder:
-        library = open_library(load_settings(home=Path(folder), embedder="hashing", generator="none", workers=1))
+        notes = open_library(load_settings(home=Path(folder), embedder="hashing", generator="none", workers=1))
         try:
-            library.add([_NOTES])
-            first, second = (_passages(library, question, sources) for question in (_FIRST, _SECOND))
+            notes.add([_NOTES])
+            found = [notes.search(question, k=HITS_PER_SOURCE * sources) for question in (_FIRST, _SECOND)]
         finally:
-            library.close()
+            notes.close()
+    first, second = (numbered(choose(result, sources)) for result in found)
     asked = _prompt(generator, _FIRST, first, ())
     history = (Message("user", _FIRST), Message("assistant", "Because gypsum holds on to moisture [1]."))
     same = _prompt(generator, _SECOND, first, history)
@@ -158,10 +158,6 @@ def _cases(generator: LlamaGenerator, sources: int) -> dict[str, tuple[Messages,
             (rules, before, *turns, Message("user", f"Question: {_SECOND}")),
         ),
     }
-
-
-def _passages(library: Library, question: str, count: int) -> tuple[Passage, ...]:
-    return numbered(choose(library.search(question, k=HITS_PER_SOURCE * count), count))
 
 
 def _prompt(generator: LlamaGenerator, question: str, passages: Sequence[Passage], history: Messages) -> Messages:
