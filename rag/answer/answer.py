@@ -9,7 +9,7 @@ from threading import Event
 from rag.answer.abstain import stands_out
 from rag.answer.cite import LinesOf, cite, no_lines
 from rag.answer.evidence import SentencePool, mark
-from rag.answer.prompt import Asked, PictureOf, Prompt, Sight, build_prompt, build_small_prompt
+from rag.answer.prompt import Asked, PictureOf, Prompt, Sight, build_prompt, build_small_prompt, is_small
 from rag.answer.quotations import quoted
 from rag.answer.reply import Draft, Stage, reply
 from rag.answer.sources import is_picture, numbered
@@ -27,8 +27,6 @@ from rag.protocols import Embedder, Generator
 from rag.records import Answer, AnswerEvent, Delta, Done, Message, Passage, Retrieved, SearchResult
 
 log = logging.getLogger(__name__)
-
-_SMALL = 700_000_000  # parameters; a smaller model is not left to speak for the sources, see `reply`
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ def _says_anything(told: str, passages: Sequence[Passage]) -> bool:
 def _prompt(request: _Request, passages: Sequence[Passage], generator: Generator) -> Prompt:
     """A small model is left to quote, unless it is to look at what it was asked with, which nothing else can tell."""
     looks = request.asked is not None and generator.sees
-    if 0 < generator.parameters < _SMALL and any(p.evidence for p in passages) and not looks:
+    if is_small(generator) and any(p.evidence for p in passages) and not looks:
         return build_small_prompt(request.meant, passages)
     return build_prompt(
         request.meant,

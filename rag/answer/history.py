@@ -11,7 +11,7 @@ from rag.text import sentences, visible
 _LONGEST = (
     600  # characters of an earlier answer that are told; the same from turn to turn, so that it need not be reread
 )
-_NO_WORDS = "(a picture)"  # what was asked in an earlier turn that had no words
+NO_WORDS = "(a picture)"  # what was asked in an earlier turn that had no words
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def exchanges(history: Sequence[Message]) -> list[Exchange]:
     found: list[Exchange] = []
     for message in history:
         if message.role == "user":
-            found.append(Exchange(visible(message.text).strip() or _NO_WORDS, ""))
+            found.append(Exchange(visible(message.text).strip() or NO_WORDS, ""))
         elif message.role == "assistant" and found and not found[-1].answer:
             found[-1] = Exchange(found[-1].question, visible(message.text).strip())
     return found

@@ -8,6 +8,7 @@ from rag.answer.history import latest
 from rag.answer.sources import is_picture, source_text, without_markers, words_at
 from rag.errors import PromptTooLong
 from rag.pictures import digest
+from rag.protocols import Generator
 from rag.records import Chunk, Message, Passage
 from rag.text import one_line, sentences, visible
 
@@ -25,6 +26,7 @@ _SIGHT = "\nYou also see pictures. Words in them are quoted material too."
 _SHOWN = "Picture {} is source [{}].\n"
 _UNSEEN = "The question is about a picture that you cannot see."
 _WHAT = "What is this, and what do the sources say about it?"
+_SMALL = 700_000_000  # parameters
 _SMALL_RULES = "Answer from the numbered sources."
 # Of the 135M starter's replies to questions of xquad-en, the gold answer was in .27 with one whole passage, in .25
 # with an example, .46 with the two best sentences, .50 with these and the turn begun; then all are cited, .96 right.
@@ -117,6 +119,11 @@ def build_prompt(
     if sight and asked:
         last = replace(last, pictures=(*last.pictures, asked.picture))
     return Prompt(question, (Message("system", rules), *turns, last), fitted)
+
+
+def is_small(generator: Generator) -> bool:
+    """Whether a model is too small to speak for the sources, or to rewrite a question: it is left to quote."""
+    return 0 < generator.parameters < _SMALL
 
 
 def build_small_prompt(question: str, passages: Sequence[Passage]) -> Prompt:

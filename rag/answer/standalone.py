@@ -7,18 +7,17 @@ from contextlib import closing
 from threading import Event
 
 from rag.answer.clean import clean
-from rag.answer.history import Exchange, exchanges, shortened
+from rag.answer.history import NO_WORDS, Exchange, exchanges, shortened
 from rag.answer.leaning import content_words, leans
+from rag.answer.prompt import is_small
 from rag.answer.sources import no_markers
 from rag.answer.wording import is_ours
-from rag.errors import GenerationError, ModelError, PromptTooLong
+from rag.errors import GenerationError, ModelError
 from rag.protocols import Generator
 from rag.records import Message
 from rag.text import one_line
 
 log = logging.getLogger(__name__)
-
-SMALL = 700_000_000  # parameters; a smaller model rewrites at random
 
 _RULES = (
     "You rewrite the last question of a conversation so that it can be understood without it.\n"
@@ -30,6 +29,7 @@ _EXCHANGES = 3  # latest ones that the model is shown
 _ANSWER = 200  # characters of each of their answers
 _TOKENS = 96  # of the reply
 _LONGEST = 300  # characters of a question that stands alone
+_BETWEEN = 2  # leaning questions that are kept between the first one and this one
 _KEPT = 0.5  # share of the question's own words with a meaning that its rewriting must have
 _STEM = 5  # characters by which two words count as one
 
@@ -43,25 +43,29 @@ def stand_alone(
     others in one short call; where it is not, fails or writes something else, the earlier questions that are leant on
     are put before this one.
     """
-    earlier = exchanges(history)
+    earlier = [each for each in exchanges(history) if each.question != NO_WORDS]
     if not earlier or not leans(question):
         return ""
     return _rewritten(question, earlier, generator, stop) or carried(question, [each.question for each in earlier])
 
 
 def carried(question: str, earlier: Sequence[str]) -> str:
-    """`question` behind those of the `earlier` ones, oldest first, that it leans on: back to one that stands alone."""
+    """`question` behind those of the `earlier` ones, oldest first, that it leans on: back to one that stands alone.
+
+    Of a long chain that one and the latest are kept.
+    """
     leant_on: list[str] = []
     for each in reversed(earlier):
         leant_on.insert(0, one_line(each, _LONGEST))
         if not leans(each):
             break
-    return " ".join([*leant_on, question.strip()])
+    between = leant_on[1:][-_BETWEEN:]
+    return " ".join([*leant_on[:1], *between, question.strip()])
 
 
 def _rewritten(question: str, earlier: Sequence[Exchange], generator: Generator | None, stop: Event | None) -> str:
     """What the model makes of it, "" where that is no use."""
-    if generator is None or 0 < generator.parameters < SMALL:
+    if generator is None or is_small(generator):
         return ""
     written = ""
     try:
@@ -70,7 +74,7 @@ def _rewritten(question: str, earlier: Sequence[Exchange], generator: Generator 
                 written += piece
                 if "\n" in written.strip() or (stop is not None and stop.is_set()):
                     break
-    except (GenerationError, ModelError, PromptTooLong) as exc:
+    except (GenerationError, ModelError) as exc:
         log.warning("the question was not rewritten by %s: %s", generator.name, exc)
         return ""
     return checked(written, question, earlier)

@@ -109,6 +109,15 @@ def test_it_goes_back_to_a_question_that_stands_alone() -> None:
     before = ["Where is the clock?", "Who looks after Mother's boiler?", "Since when?"]
     assert carried("And before?", before) == "Who looks after Mother's boiler? Since when? And before?"
     assert carried("And before?", ["Why?"]) == "Why? And before?"
+    assert (
+        carried("How?", ["Who is Ana?", "Why?", "Since when?", "And she?"]) == "Who is Ana? Since when? And she? How?"
+    )
+
+
+def test_a_picture_without_words_is_nothing_to_lean_on() -> None:
+    pictured = (Message("user", ""), Message("assistant", "A harbour."))
+    assert stand_alone("How old is it?", pictured, None) == ""
+    assert stand_alone("How old is it?", (*BAKERY, *pictured), None).startswith("Who opened the bakery")
 
 
 def test_turns_that_were_not_answered_still_tell_the_subject() -> None:
