@@ -286,11 +286,11 @@ def test_half_a_character_in_a_text_does_no_harm(server: CannedServer) -> None:
     assert server.bodies(CHAT)[0]["messages"][0]["content"] == "Smile: ? ü 漢"
 
 
-def answered(url: str) -> Answered:
-    """What comes of a question about a bakery."""
+def answered(url: str, *more: str, context: int = 2048) -> Answered:
+    """What comes of a question about a bakery, with `more` found beside it."""
     question = "Who opened the bakery in 1962?"
-    found = result(question, "The bakery smells of bread. It was opened by Ana Flores in 1962.", "The boat is blue.")
-    asked = ServerGenerator(ServerAddress.parse(url), context_tokens=2048)
+    found = result(question, "The bakery smells of bread. It was opened by Ana Flores in 1962.", *more)
+    asked = ServerGenerator(ServerAddress.parse(url), context_tokens=context)
     *_, last = answer(question, found, embedder=HashingEmbedder(), generator=asked)
     assert isinstance(last, Done)
     return last.answer
@@ -305,6 +305,13 @@ def test_half_an_answer_is_kept_and_told_from_a_whole_one(server: CannedServer) 
     assert broken.text.startswith("It was Ana Flores [1].")
     assert "broke off" in broken.text
     assert "“It was opened by Ana Flores in 1962.”" in broken.text
+
+
+def test_a_prompt_that_was_made_to_fit_does_fit(server: CannedServer) -> None:
+    more = [f"The {name} is blue, and its 12 oars (of ash) lie beneath it.\n" * 9 for name in ("boat", "ship", "raft")]
+    told = answered(server.url, *more, context=1024)
+    assert told.finish == "stop"
+    assert not all(passage.in_prompt for passage in told.passages)
 
 
 def test_without_its_server_the_passages_are_the_answer(nowhere: str) -> None:
