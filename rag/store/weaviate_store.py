@@ -6,8 +6,9 @@ What Weaviate 1.39 does, found by experiment, and what is made of it here:
   rag/store/weaviate_state.py; that look is a second, short request after each answer.
 - A search without a filter goes through the graph of its vector index, which misses a neighbour now and then. With a
   filter that leaves fewer than 40,000 vectors it compares them one by one, so every search has a filter.
-- BM25 is MemoryStore's without the constant factor k1 + 1, which is put back here, and the number of chunks in its idf
-  counts chunks without words as well, and one object more, the state.
+- BM25 is MemoryStore's without the constant factor k1 + 1, which is put back here, and its idf counts chunks without
+  words as well, one object more, the state, and in how many chunks a word is also those that were deleted and not
+  compacted away: scores sink with every rewriting, the order changes little (eval/LOG.md).
 - An answer has at most 10,000 objects, so a search finds no more, and deletes and lists go on until nothing is left.
 """
 

@@ -71,6 +71,7 @@ class TenantVersions:
         once_known(lambda: self._connection.change("create the index", lambda: self._make(tenant, vectors)))
 
     def make_live(self, version: str) -> None:
+        self.live()  # refuses the tenant of another library
         check_there(self, version)
         self._connection.change("make the index live", lambda: self._point(_Pointer(self._library, version)))
 
