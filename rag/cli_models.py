@@ -22,6 +22,7 @@ from rag.models.overview import ModelRow, names_in_use, overview
 from rag.models.pull import Transfer, pull, remove
 from rag.store.catalogue import Catalogue
 from rag.terminal import err, out, print_json
+from rag.text import gigabytes
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -78,7 +79,7 @@ def pull_model(
     if as_json:
         print_json(dataclasses.asdict(found))
         return
-    out.print(f"{escape(found.name)} is installed: {_gigabytes(found.bytes)} in {escape(str(found.folder))}")
+    out.print(f"{escape(found.name)} is installed: {gigabytes(found.bytes)} in {escape(str(found.folder))}")
     out.print(f"Use it: {escape(_how_to_use(found.name, found.kind))}")
 
 
@@ -97,7 +98,7 @@ def remove_model(
     if as_json:
         print_json({"removed": name, "freed": freed})
     else:
-        out.print(f"Removed {escape(name)}: {_gigabytes(freed)} are free again.")
+        out.print(f"Removed {escape(name)}: {gigabytes(freed)} are free again.")
 
 
 def _in_use(settings: Settings) -> frozenset[str]:
@@ -118,8 +119,8 @@ def _how_to_use(name: str, kind: ModelKind) -> str:
 
 
 def _told(machine: Machine) -> str:
-    card = f"{machine.card_name} with {_gigabytes(machine.card)}" if machine.card else "no graphics card for models"
-    return f"This machine: {_gigabytes(machine.memory)} of memory, {card}."
+    card = f"{machine.card_name} with {gigabytes(machine.card)}" if machine.card else "no graphics card for models"
+    return f"This machine: {gigabytes(machine.memory)} of memory, {card}."
 
 
 def _print_models(rows: Sequence[ModelRow]) -> None:
@@ -128,13 +129,9 @@ def _print_models(rows: Sequence[ModelRow]) -> None:
     for row in rows:
         mark = "in use" if row.used else "installed" if row.installed else "suggested" if row.suggested else ""
         role = f"{row.kind}, sees" if row.sees else row.kind
-        facts = (_gigabytes(row.bytes), _gigabytes(row.memory), _FITS[row.fit], row.licence, row.languages, row.quality)
+        facts = (gigabytes(row.bytes), gigabytes(row.memory), _FITS[row.fit], row.licence, row.languages, row.quality)
         table.add_row(mark, escape(row.name), role, *map(escape, facts))
     out.print(table)
-
-
-def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 0.95e8 else f"{count / 1e6:.0f} MB"
 
 
 @contextmanager

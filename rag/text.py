@@ -108,3 +108,8 @@ def duration(seconds: float) -> str:
 def size_words(size: int) -> str:
     """`1.4 GiB`, `90 MiB`: bytes as people say them."""
     return f"{size / (1 << 30):.1f} GiB" if size >= 1 << 30 else f"{size / (1 << 20):.0f} MiB"
+
+
+def gigabytes(size: float) -> str:
+    """`4.3 GB`, `90 MB`: bytes in powers of ten, as downloads and the memory of graphics cards are told."""
+    return f"{size / 1e9:.1f} GB" if size >= 0.95e8 else f"{size / 1e6:.0f} MB"

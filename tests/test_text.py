@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from rag.text import duration, encodable, one_line, sentences, size_words
+from rag.text import duration, encodable, gigabytes, one_line, sentences, size_words
 
 
 def cut(text: str, language: str = "en") -> list[str]:
@@ -104,3 +104,10 @@ def test_durations(seconds: float, said: str) -> None:
 def test_sizes_as_people_say_them() -> None:
     mib = 1 << 20
     assert [size_words(size) for size in (90 * mib, 1024 * mib, 1536 * mib)] == ["90 MiB", "1.0 GiB", "1.5 GiB"]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(4_336_349_920, "4.3 GB"), (95_000_000, "0.1 GB"), (94_999_999, "95 MB"), (0, "0 MB")]
+)
+def test_downloads_are_told_in_powers_of_ten(size: int, words: str) -> None:
+    assert gigabytes(size) == words

@@ -10,8 +10,9 @@ from rag.library import Library
 from rag.models.installed import installed_models
 from rag.models.machine import this_machine
 from rag.models.overview import names_in_use, overview
+from rag.text import gigabytes
 from ui.model_tasks import Task
-from ui.models_page import Models, gigabytes
+from ui.models_page import Models
 from ui.status import Warmth
 
 

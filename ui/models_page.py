@@ -9,7 +9,7 @@ from rag.models.installed import ModelKind
 from rag.models.overview import ModelRow
 from rag.models.pull import Transfer
 from rag.records import IndexVersion, ModelState, Progress, Status
-from rag.text import duration
+from rag.text import duration, gigabytes
 from ui.controls import button, icon_button, problem
 from ui.html import Html, join, tag
 from ui.model_tasks import Task
@@ -291,8 +291,3 @@ def _pace(progress: Progress) -> list[str]:
         return []
     left = [f"{duration(progress.seconds_left)} left"] if progress.seconds_left is not None else []
     return [f"{progress.done:,} of {count(progress.total, 'passage')}", *left, "searching goes on with the old one"]
-
-
-def gigabytes(size: float) -> str:
-    """`4.3 GB`, `90 MB`: as sizes of downloads are told, in powers of ten."""
-    return f"{size / 1e9:.1f} GB" if size >= 0.95e8 else f"{size / 1e6:.0f} MB"

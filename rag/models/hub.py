@@ -26,16 +26,20 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, hf_raise_for_status  # type: ignore[attr-defined]
 
 from rag.errors import ModelError, ModelNotFound
-from rag.models.origin import OfferedFile, Stopped, no_room
-
-HUB = "hf:"
+from rag.models.origin import HUB, OfferedFile, Stopped, no_room
 
 _PATIENCE = 20.0  # seconds without a byte
 _PAUSE = 1.0  # seconds before another attempt
 _TRIES = 5  # attempts that bring nothing, before it is given up
 _LATER = (408, 425, 429, 500, 502, 503, 504)  # statuses that may pass
 
+_AGAIN = "what came is kept: run the same command again to go on"
+
 _is_online = ContextVar("is_online", default=False)
+
+
+class _Later(Exception):
+    """A status that may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,6 @@ class RemoteModel:
                 raise ModelError(f"{_host()} does not go on sending {file.name!r} ({problem}); {_AGAIN}")
             if _size(to) != file.bytes and stop.wait(_PAUSE):
                 raise Stopped
-
-
-_AGAIN = "what came is kept: run the same command again to go on"
-
-
-class _Later(Exception):
-    """A status that may pass."""
 
 
 @contextmanager

@@ -9,6 +9,9 @@ from typing import Protocol
 
 from rag.errors import DiskFull, ModelError, RagError
 
+HUB = "hf:"
+"""What a reference begins with that means a repository of the model hub: "hf:owner/name"."""
+
 
 class Stopped(Exception):
     """The person asked to stop: no error. What came so far is kept."""

@@ -23,9 +23,8 @@ from rag.models.catalogue import Entry, find_entry
 from rag.models.choose import choose
 from rag.models.folder import local_model
 from rag.models.installed import MANIFEST, NAME, Installed, installed_model, kind_of, models_folder
-from rag.models.origin import OfferedFile, Origin, Stopped, no_room
+from rag.models.origin import HUB, OfferedFile, Origin, Stopped, no_room
 
-HUB = "hf:"
 FORMAT = 1  # of manifest.json
 
 _SPARE = 256 << 20  # bytes that stay free on the disk

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.model
 def library(own_home: Path, tmp_path: Path) -> Iterator[Library]:
     for name, text in (("bees", "The queen leaves with half the hive in May."), ("train", "The night train leaves.")):
         (tmp_path / f"{name}.md").write_text(text, "utf-8")
-    opened = open_library(load_settings())
+    opened = open_library(load_settings(workers=1))
     opened.add([tmp_path])
     yield opened
     opened.close()

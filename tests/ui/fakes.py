@@ -200,6 +200,8 @@ class FakeLibrary:
         self.kept: dict[str, bytes] = {}
         self.eyes = False  # an image embedder is there
         self.index: tuple[IndexVersion, ...] = ()
+        self.may_switch = threading.Event()  # cleared: a switch of the embedder waits before its first passage
+        self.may_switch.set()
         self.unseen = 0
 
     def status(self) -> Status:
@@ -287,6 +289,7 @@ class FakeLibrary:
         stop: threading.Event | None = None,
     ) -> SwitchReport:
         """Four passages, one every `pace`; then the version before stays beside the new one."""
+        self.may_switch.wait()
         for done in range(4):
             if stop is not None and stop.is_set():
                 return SwitchReport("v2", reference, False, 4, done, 0, done * self.pace)

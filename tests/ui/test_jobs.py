@@ -4,8 +4,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from rag.errors import DiskFull, GenerationError
+from rag.records import AddReport
 from tests.ui.fakes import FakeLibrary
 from ui.jobs import Job, Jobs
 from ui.pulse import Pulse
@@ -96,14 +100,21 @@ def test_only_the_latest_finished_jobs_stay_listed_and_can_be_dismissed(library:
     assert len(jobs.all()) == 7
 
 
-def test_the_pulse_is_busy_while_a_job_runs(library: FakeLibrary, tmp_path: Path) -> None:
-    library.pace = 0.1
-    pulse = Pulse()
+def test_the_pulse_is_busy_while_a_job_runs(
+    library: FakeLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulse, add, busy = Pulse(), library.add, []
+
+    def watched(*words: Any, **more: Any) -> AddReport:
+        busy.append(pulse.busy)
+        return add(*words, **more)
+
+    monkeypatch.setattr(library, "add", watched)
     jobs = Jobs(library, pulse)
     before = pulse.version
     jobs.add(files(tmp_path, 2))
-    until(lambda: pulse.busy)
-    until(lambda: not pulse.busy)
+    until(lambda: busy and not pulse.busy)
+    assert busy == [True]
     assert pulse.version > before
 
 

@@ -193,7 +193,7 @@ class Told(Pulse):
 
     def wait_for(self, is_so: Callable[[], bool]) -> None:
         with self.changed:
-            assert self.changed.wait_for(is_so, timeout=30)
+            assert self.changed.wait_for(is_so, timeout=120)
 
 
 @pytest.fixture
@@ -232,20 +232,22 @@ def test_what_goes_wrong_is_said(hub: Hub, tasks: ModelTasks, pulse: Told) -> No
 
 
 def test_the_same_is_not_queued_twice(tasks: ModelTasks, library: FakeLibrary, pulse: Told) -> None:
-    library.pace = 0.05
+    library.may_switch.clear()
     tasks.use("new")
     tasks.use("new")
     assert len(tasks.all()) == 1
+    library.may_switch.set()
     pulse.wait_for(ended(tasks))
     tasks.use("new")  # again, after it ended
     assert len(tasks.all()) == 2
 
 
 def test_a_switch_can_be_stopped_before_it_began(tasks: ModelTasks, library: FakeLibrary, pulse: Told) -> None:
-    library.pace = 0.05
+    library.may_switch.clear()
     tasks.use("first")
     tasks.use("second")
     tasks.stop(2)
+    library.may_switch.set()
     pulse.wait_for(ended(tasks))
     assert [task.state for task in tasks.all()] == ["stopped", "done"]
     assert library.index[0].reference == "first"
