@@ -15,8 +15,8 @@ _OPENERS = frozenset(
     _WORD.findall(
         "according overall therefore however additionally finally also then this these that those they their there "
         "here because since although while when during after before both some most many based thus hence instead "
-        "other another each such with from into about what which where the his her its our die der das ein eine les "
-        "des los las una per von"
+        "other another each such with from into about what which where who whom whose how why "
+        "the his her its our die der das ein eine les des los las una per von"
     )
 )
 # Between two names these say nothing of who did what.
