@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 from rag.build import server_options
-from rag.config import Settings
+from rag.config import Settings, load_settings
 from rag.protocols import Embedder, ImageEmbedder, Store
 
 STORES = "lance, memory, or the address of a server, as RAG_STORE."
@@ -45,7 +45,7 @@ def temporary_store(
             finally:
                 store.close()
     else:
-        with _on_a_server(name, spaces, settings or Settings()) as served:
+        with _on_a_server(name, spaces, settings or load_settings()) as served:
             yield served, None
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from eval.__main__ import app
 from eval.latency import latency, percentiles, recall
 from eval.synthetic import Made, exact
-from rag.config import Settings
+from rag.config import load_settings
 from tests.store.weaviate_stub import running_stub
 
 
@@ -101,7 +101,7 @@ def test_a_server_is_asked_as_the_settings_say_and_left_empty() -> None:
             vectors = [one.config["vectorConfig"]["text"] for one in stub.schema.collections.values()]
             kept.append({vector["vectorIndexConfig"]["dynamicEfMin"] for vector in vectors})
 
-        result = latency(url, Made(150, 16), 2, Settings(weaviate_ef=77, weaviate_tenant="ann"), on_progress=look)
+        result = latency(url, Made(150, 16), 2, load_settings(weaviate_ef=77, weaviate_tenant="ann"), on_progress=look)
         assert kept == [{77}]
         assert (result["chunks"], result["recall@10"]) == (150, 1.0)
         assert stub.schema.collections == stub.schema.aliases == {}

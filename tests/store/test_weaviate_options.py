@@ -12,7 +12,7 @@ import pytest
 from weaviate.classes.config import ConsistencyLevel
 
 from rag.build import server_options
-from rag.config import Settings
+from rag.config import load_settings
 from rag.store.memory_store import MemoryStore
 from rag.store.weaviate_options import ServerOptions
 from rag.store.weaviate_store import WeaviateStore
@@ -111,8 +111,8 @@ def test_the_consistency_level_goes_with_every_request(opened: Opener, chosen: s
 def test_every_setting_reaches_the_store() -> None:
     chosen = ServerOptions(ef=64, quantizer="rq8", replicas=3, consistency="all", tenant="ann")
     values = {f"weaviate_{name}": getattr(chosen, name) for name in ServerOptions.__dataclass_fields__}
-    assert server_options(Settings(**values)) == chosen
-    assert server_options(Settings()) == ServerOptions()
+    assert server_options(load_settings(**values)) == chosen
+    assert server_options(load_settings()) == ServerOptions()
 
 
 # --- a server that takes in vectors later ------------------------------------------------------------------------
