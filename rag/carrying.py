@@ -133,6 +133,7 @@ class Carrier:
         """The chunks by id, those that have a text vector with one of the new embedder."""
         found = {each.chunk.id: each for each in chunks}
         todo = [each for each in chunks if any(vector.space == TEXT_SPACE for vector in each.vectors)]
+        self._done += len(chunks) - len(todo)
         self._tell(chunks[0].chunk.path if chunks else "")
         for start in range(0, len(todo), EMBED_CHUNKS):
             if self._stop.is_set():

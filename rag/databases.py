@@ -1,7 +1,7 @@
 """The databases of a library: opened when they are needed, written by one at a time, mended after a crash.
 
 Which version of the index is the live one may change at any moment, by another process too. So it is asked at every
-use; a store that was live goes on answering those who hold it, and is closed in the end.
+use; a store that was live goes on answering those who hold it.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +14,8 @@ from rag.protocols import Store
 from rag.store.catalogue import Catalogue
 from rag.store.lock import write_lock
 from rag.store.recover import recover
+
+_OPEN = 2  # stores: of the live version, and of the one before, which may still be answering
 
 
 class Databases:
@@ -43,6 +45,8 @@ class Databases:
             if version not in self._opened:
                 self._opened[version] = self._open_store(version)
                 self._mend(version)
+                while len(self._opened) > _OPEN:
+                    self._opened.pop(next(iter(self._opened))).close()
             return self._opened[version]
 
     @contextmanager

@@ -25,6 +25,7 @@ def test_all_is_copied_and_only_texts_are_embedded(
 ) -> None:
     paint(notes / "both.png", "red", "blue")
     (notes / "shows.md").write_text("# Shown\n\n![red and blue](both.png)")
+    paint(notes / "IMG_0001.png", "green")  # nothing is said of it, so it has no text vector
     library.add([notes])
     before = contents(library)
     for name in ("rag.indexing.parse_all", "tests.colours.ColourEmbedder.embed_images"):
