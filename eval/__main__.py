@@ -41,7 +41,7 @@ from eval.small_clip import train_small_clip
 from eval.stores import STORES
 from eval.stress import variants, write
 from eval.synthetic import Made
-from rag.build import build_embedder, build_generator, build_image_embedder
+from rag.build import build_embedder, build_generator, build_image_embedder, build_reranker
 from rag.config import load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
@@ -80,12 +80,15 @@ def run(
     image_embedder: Annotated[str | None, typer.Option(help="As RAG_IMAGE_EMBEDDER.")] = None,
     ocr: Annotated[bool | None, typer.Option(help="As RAG_OCR: read the text in pictures.")] = None,
     chunk_tokens: Annotated[int | None, typer.Option(help="As RAG_CHUNK_TOKENS.")] = None,
+    reranker: Annotated[str | None, typer.Option(help="As RAG_RERANKER.")] = None,
     fusions: Annotated[bool, typer.Option("--fusions", help="Score other ways to fuse beside ours.")] = False,
     cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to measure times.")] = True,
 ) -> None:
     """Index each DIR in a temporary folder, ask its questions, and print nDCG, recall, MRR and MAP by retriever."""
     prepare_environment()
-    settings = load_settings(embedder=embedder, image_embedder=image_embedder, ocr=ocr, chunk_tokens=chunk_tokens)
+    settings = load_settings(
+        embedder=embedder, image_embedder=image_embedder, ocr=ocr, chunk_tokens=chunk_tokens, reranker=reranker
+    )
     datasets = [load(folder, split) for folder in folders]
     kept = settings.home / "cache" / "eval" if cache else None
     others = tuple(FUSIONS) if fusions else ()
@@ -103,6 +106,7 @@ def run(
                 fusions=others,
                 progress=progress,
                 image_embedder=looks,
+                reranker=build_reranker(settings),
             )
         results.append(found)
         if not as_json:
@@ -117,15 +121,17 @@ def answers(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     generator: Annotated[str | None, typer.Option(help="As RAG_GENERATOR; 'none' quotes.")] = None,
     embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
+    reranker: Annotated[str | None, typer.Option(help="As RAG_RERANKER.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask so many questions; all where not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw of those.")] = 0,
     cache: Annotated[bool, typer.Option(help="Go on with an earlier run; turn off to measure times.")] = True,
 ) -> None:
     """Ask each question with its document in the index and without it, and measure what is said, cited, held back."""
     prepare_environment()
-    settings = load_settings(generator=generator, embedder=embedder)
+    settings = load_settings(generator=generator, embedder=embedder, reranker=reranker)
     kept = settings.home / "cache" / "eval" if cache else None
-    asking = Asking(settings, CachedEmbedder(build_embedder(settings), kept), build_generator(settings))
+    vectors = CachedEmbedder(build_embedder(settings), kept)
+    asking = Asking(settings, vectors, build_generator(settings), build_reranker(settings))
     with progress_bars(folder.name, err) as progress:
         result = run_answers(folder, asking, limit=limit, seed=seed, kept=kept, progress=progress)
     _show(result, as_json, print_answers)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -71,6 +71,7 @@ def answers(
         temporary_store("memory", spaces_of(asking.embedder, None)) as (store, _),
     ):
         index = build_index(dataset, asking.embedder, asking.settings, store, Path(temporary), progress("index"))
+        index = replace(index, reranker=asking.reranker)
         asking.embedder.save()
         documents = {name: document for document, name in index.names.items()}
         golds = {q: _gold(known[q], dataset.judgements[q], documents) for q in chosen}
@@ -204,7 +205,7 @@ def _described(asking: Asking, limit: int | None, seed: int) -> dict[str, Any]:
         "embedder": asking.embedder.fingerprint,
         "generator": generator.name if generator else None,
         "device": generator.state.device if generator else None,
-        "reranker": type(asking.reranker).__name__ if asking.reranker else None,
+        "reranker": asking.reranker.state.name if asking.reranker else None,
         "sources": settings.sources,
         "chunk_tokens": min(settings.chunk_tokens, asking.embedder.max_tokens),
         "answer_tokens": settings.answer_tokens,

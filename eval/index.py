@@ -22,7 +22,7 @@ from rag.ingest.options import ReadOptions
 from rag.ingest.parse import load_tokenizer
 from rag.ingest.readers import read
 from rag.looking import Looker
-from rag.protocols import Embedder, ImageEmbedder, Store
+from rag.protocols import Embedder, ImageEmbedder, Reranker, Store
 from rag.records import Chunk, Document, EmbeddedChunk, Source, Vector, document_id
 from rag.retrieve.search import Searcher
 from rag.store.catalogue import Catalogue
@@ -47,11 +47,12 @@ class Index:
     languages: tuple[str, ...]
     chunks: int
     seconds: float
+    reranker: Reranker | None = None
 
     @cached_property
     def searcher(self) -> Searcher:
         terms = partial(analyse_query, languages=self.languages)
-        return Searcher(self.embedder, self.store, terms, self.image_embedder)
+        return Searcher(self.embedder, self.store, terms, self.image_embedder, self.reranker)
 
 
 def build_index(

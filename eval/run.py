@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from eval.datasets import Dataset
 from eval.index import OnProgress, build_index, texts_have_looks
 from eval.stores import spaces_of, temporary_store
 from rag.config import Settings
+from rag.protocols import Reranker
 from rag.retrieve import fuse
 from rag.retrieve.search import beginning
 
@@ -34,6 +36,7 @@ def run(
     fusions: Sequence[str] = (),
     progress: Progresses = lambda stage: lambda done, total: None,
     image_embedder: CachedImageEmbedder | None = None,
+    reranker: Reranker | None = None,
 ) -> dict[str, Any]:
     """Index `dataset` in a temporary folder, ask all its questions, and give the result as the contract has it.
 
@@ -42,6 +45,7 @@ def run(
         fusions: names in `eval.fusions`, scored beside ours.
         progress: called with "index" and "ask".
         image_embedder: what looks at pictures; without one they are found by their words.
+        reranker: puts the first hits of the one list in its order.
     """
     started = time.monotonic()
     dataset = dataset if image_embedder is not None else dataset.without_looks()
@@ -51,7 +55,7 @@ def run(
         temporary_store(store, spaces, settings) as (opened, _),
     ):
         index = build_index(dataset, embedder, settings, opened, Path(folder), progress("index"), image_embedder)
-        known = embedder.hits
+        index, known = replace(index, reranker=reranker), embedder.hits
         try:
             if embedder.remembers:  # then nobody measures how long one question takes, and batches are quicker
                 texts = [beginning(text) for text in dataset.queries.values()]
@@ -74,7 +78,8 @@ def run(
         "intervals": {name: {"ndcg@10": metrics.interval(found)} for name, found in scores.items()},
         "per_query": {query: {name: found[query] for name, found in scores.items()} for query in dataset.queries},
         "notes": [*dataset.notes, *([_LOOKS] if image_embedder and texts_have_looks(dataset) else [])],
-        "settings": _settings(embedder, image_embedder, settings, store, depth),
+        "settings": _settings(embedder, image_embedder, settings, store, depth)
+        | {"reranker": reranker.state.name if reranker else None},
         "index": {
             "seconds": index.seconds,
             "documents_per_second": len(index.names) / index.seconds,

@@ -15,10 +15,11 @@ from eval.cache import CachedEmbedder
 from eval.datasets import DatasetError
 from rag.config import load_settings
 from rag.embed.hashing import HashingEmbedder
+from rag.errors import ModelError
 from rag.records import Answer, Citation, Evidence, GroundedSentence
 from tests.answer.passages import passages
 from tests.eval.made import tiny
-from tests.fakes import ScriptedGenerator
+from tests.fakes import OverlapReranker, ScriptedGenerator
 
 
 def test_the_normalisation_is_squads() -> None:
@@ -134,6 +135,13 @@ def test_as_many_as_are_wanted_always_the_same_ones(tmp_path: Path) -> None:
     names = [[r["query"] for r in each] for each in drawn]
     assert names[0] == names[1]
     assert len(set(names[0])) == 2
+
+
+def test_a_reranker_takes_part(tmp_path: Path) -> None:
+    with_it = answers(dataset(tmp_path), replace(asking()[0], reranker=OverlapReranker()))
+    assert with_it["settings"]["reranker"] == "overlap"
+    broken = answers(dataset(tmp_path), replace(asking()[0], reranker=OverlapReranker(ModelError("asked"))))
+    assert broken["metrics"]["questions"] == 3
 
 
 def test_files_with_an_answer_in_each_question(tmp_path: Path) -> None:
