@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -31,6 +31,10 @@ _LONG = 900.0  # seconds that a walk through everything may take
 _UNDER_WAY = 600.0  # seconds within which a request that was given up on, in any process, arrives or never does
 _LOOK_AGAIN = 0.1  # seconds between two looks at vectors that are still taken in
 _STEADY = 30.0  # seconds after which a reader gives up waiting for a moment without a write
+
+
+class _NotRemoved(StoreError):
+    """The server found objects to delete and failed to, for no reason that it tells."""
 
 
 class Objects:
@@ -141,7 +145,7 @@ class Objects:
     def tidy(self) -> None:
         """Delete what is hidden once more, and forget it once nothing more of it can arrive. Call it in `writing`."""
         if self.state.hidden:
-            self._delete(is_of_generations(self.state.hidden))
+            self._delete_hidden()
             if time.time() - self.state.hidden_at > _UNDER_WAY:
                 self._delete_one_by_one()
                 self._change(hidden=())
@@ -160,7 +164,7 @@ class Objects:
     def _settle(self) -> None:
         """Delete what the last write replaced, and what one that was cut off inserted."""
         if self.state.hidden:
-            self._delete(is_of_generations(self.state.hidden))
+            self._delete_hidden()
         if self.state.replaced is not None:
             self._delete(self.state.replaced.condition())
             self._change(replaced=None)
@@ -234,6 +238,11 @@ class Objects:
 
         return self._connection.change("write to the index", attempt)
 
+    def _delete_hidden(self) -> None:
+        """Delete what is hidden, as far as the server can: after a kill it may not be able to, and nobody sees it."""
+        with suppress(_NotRemoved):
+            self._delete(is_of_generations(self.state.hidden))
+
     def _delete(self, where: Condition) -> None:
         while True:
             result = self._connection.change(_REMOVING, lambda: self._own().data.delete_many(where=where))
@@ -246,4 +255,4 @@ class Objects:
         """Why: the server tells of a delete only that it failed."""
         if any(shard.status == "READONLY" for shard in self._shards(_REMOVING)):
             return self._connection.explained(_REMOVING, "store is read-only")
-        return StoreError(f"cannot remove {count} chunks from the index; look at the log of the server, and try again")
+        return _NotRemoved(f"cannot remove {count} chunks from the index; look at the log of the server, and try again")
