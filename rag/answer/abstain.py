@@ -20,7 +20,7 @@ from rag.records import Passage
 _INTERCEPT = 13.785
 _EVIDENCE = -21.16  # of the best sentence's score
 _COVERED = -3.912  # of the share of the question that stands in one passage
-_DOUBTED = 0.75  # not .5: an answer that is withheld costs more than one that is shown with its sources
+_DOUBTED = 0.85  # not .5: an answer that is withheld costs more than one that is shown with its sources
 
 
 def doubt(question: str, passages: Sequence[Passage]) -> float:
