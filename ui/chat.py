@@ -97,7 +97,7 @@ def _turn(number: int, turn: Turn, status: Status) -> Html:
         tag("div", written, class_="answer calm" if answer.abstained else "answer"),
         _stopped(answer),
         _search_instead(answer),
-        render_counts(answer.sentences),
+        None if answer.abstained else render_counts(answer.sentences),
         tag("div", print_line, _actions(number, answer), class_="turn-foot"),
         class_="turn",
         data_turn=number,

@@ -134,6 +134,8 @@ def test_where_nothing_stands_out_one_can_search_instead() -> None:
     made = render_thread(kept(given, "How many <b>?"), STATUS)
     assert 'data-do="search-for" data-text="How many jars?"' in made
     assert "the language model was not asked" in made
+    quoted = replace(given, sentences=(GroundedSentence(0, 11, "supported", ()),))
+    assert "supported by the sources" not in render_thread(kept(quoted), STATUS)  # what lies nearest is no answer
     assert 'data-text="All of it?"' in render_thread(kept(replace(given, standalone="All of it?")), STATUS)
     assert "search-for" not in render_thread(kept(ANSWER), STATUS)
     assert "search-for" not in render_thread(kept(replace(given, question="", picture="a" * 64)), STATUS)
