@@ -32,7 +32,7 @@ def examined(
     facts = look(settings.home)
     yield from findings(facts)
     yield _embedder(embedder)
-    yield _image_embedder(image_embedder, settings.home / "models")
+    yield _image_embedder(image_embedder)
     yield _ocr(settings.ocr)
     yield _generator(generator, facts)
 
@@ -46,11 +46,11 @@ def _embedder(embedder: Embedder) -> Check:
     return embedder_check(embedder.state, "texts", speed)
 
 
-def _image_embedder(embedder: ImageEmbedder | None, models: Path) -> Check:
+def _image_embedder(embedder: ImageEmbedder | None) -> Check:
     """That there is none is no fault: pictures are found by their words then."""
     name = "image embedder"
     if embedder is None:
-        how = f"put the folder of an open_clip model (safetensors) into {models}, or set RAG_IMAGE_EMBEDDER to one"
+        how = "get one with `rag models pull` (`rag models list` names some), or set RAG_IMAGE_EMBEDDER to a folder"
         return Check(name, True, f"off: pictures are found by the words in and near them. To turn it on, {how}")
     try:
         embedder.load()
