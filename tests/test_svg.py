@@ -115,7 +115,7 @@ def test_a_billion_laughs_are_refused_at_once() -> None:
     started = time.monotonic()
     with pytest.raises(UnreadableFile, match="no well-formed SVG"):
         draw(drawing('<text y="20">&l9;</text>', before=f"<!DOCTYPE svg [{entities}]>"))
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30  # .01 s when idle; unfolded it would be three billion letters
 
 
 def test_uses_of_uses_are_refused() -> None:
@@ -131,7 +131,7 @@ def test_what_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.monotonic()
     with pytest.raises(UnreadableFile, match=r"takes more than 0\.2 s"):
         draw(drawing(""))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # not the 60 that it sleeps
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit a process's memory")

@@ -416,7 +416,7 @@ def test_a_huge_picture_is_refused_by_name_before_it_is_unpacked() -> None:
     assert document.warnings == (
         "a picture on page 1 has 2500 million pixels, more than 120; set RAG_MAX_MEGAPIXELS higher to look at it",
     )
-    assert time.perf_counter() - started < 5
+    assert time.perf_counter() - started < 30
 
 
 def test_a_sound_raw_picture_is_a_figure() -> None:

@@ -141,7 +141,7 @@ def test_two_thousand_files_take_no_time(tmp_path: Path) -> None:
     started = time.perf_counter()
     found = scan([tmp_path])
     assert len(found.files) == 2000
-    assert time.perf_counter() - started < 2  # 0.05 s when idle
+    assert time.perf_counter() - started < 30  # 0.05 s when idle
 
 
 def test_scanning_loads_no_reader() -> None:

@@ -357,4 +357,4 @@ def test_ten_thousand_documents_are_listed_quickly(catalogue: Catalogue) -> None
         start = time.perf_counter()
         assert len(catalogue.states()) == 10_000
         taken.append(time.perf_counter() - start)
-    assert min(taken) < 0.05, "seconds"
+    assert min(taken) < 1, "seconds; .01 when idle"

@@ -248,7 +248,7 @@ def test_slow_calls_run_into_the_client_s_deadline(stub: WeaviateStub, client: w
     begun = time.monotonic()
     with pytest.raises(WeaviateQueryError, match="Deadline Exceeded"):
         client.collections.use(NAME).query.fetch_objects()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 def test_a_stopped_server_refuses_connections_and_comes_back_with_what_it_held(
