@@ -38,7 +38,22 @@ def full_turn() -> Turn:
     )
     ms = {"search": 1e-300, "answer": 2.5}
     sentences = (GroundedSentence(0, 5, "supported"), GroundedSentence(6, 9, "partly", (ODD, "the year is not there")))
-    return Turn(ODD, Answer(ODD, ODD, citations, passages, "length", None, 2, True, 77, ODD, ms, sentences=sentences))
+    answer = Answer(
+        ODD,
+        ODD,
+        citations,
+        passages,
+        "length",
+        None,
+        removed_markers=2,
+        abstained=True,
+        tokens=77,
+        picture=ODD,
+        standalone=ODD,
+        ms=ms,
+        sentences=sentences,
+    )
+    return Turn(ODD, answer)
 
 
 def test_a_conversation_comes_back_exactly(conversations: Conversations, tmp_path: Path) -> None:

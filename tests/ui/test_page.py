@@ -350,7 +350,7 @@ def test_a_server_that_is_gone_is_said(library: FakeLibrary, window: Window) -> 
 
 
 NAMELESS = """() => [...document.querySelectorAll('button, a[href], input, textarea, select, [role=img], iframe')]
-  .filter(e => e.offsetParent !== null)
+  .filter(e => e.checkVisibility())
   .filter(e => !(e.getAttribute('aria-label') || e.innerText?.trim() || e.title || e.labels?.length
     || e.getAttribute('aria-labelledby') || e.querySelector('img[alt]:not([alt=""])')))
   .map(e => e.outerHTML.slice(0, 200))"""
