@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,13 @@ def talk(address: str, work: Work, mode: Any = "auto") -> Any:
         async with Client(f"{address}/mcp", mode=mode) as client:
             return await work(client)
 
-    return asyncio.run(run())
+    return finished(run())
+
+
+def finished(work: Coroutine[Any, Any, Any]) -> Any:
+    """Its result, from a thread of its own: a browser that another test has open runs a loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +163,7 @@ def test_an_agent_that_gives_up_stops_the_model(tmp_path: Path, mode: Any) -> No
         await asyncio.to_thread(until, lambda: library.ended)
 
     with served(build_app(library)) as address:
-        asyncio.run(give_up(address))
+        finished(give_up(address))
     assert library.stops[0].is_set()
 
 
@@ -177,7 +184,7 @@ def test_rag_mcp_speaks_over_standard_input_and_output(tmp_path: Path) -> None:
             answer = await client.call_tool("ask", {"question": "How many jars of honey were there?"})
             return found.structured_content, answer.structured_content
 
-    found, answer = asyncio.run(run())
+    found, answer = finished(run())
     assert found["hits"][0]["path"] == str(tmp_path / "bees.md")
     assert "Twelve jars in August." in answer["answer"]
     assert answer["model"] is None

@@ -95,6 +95,8 @@ def answered(screen: Screen, question: str) -> None:
 
 
 def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(home: Path, window: Window) -> None:
+    from playwright.sync_api import expect
+
     with serving(home) as address:
         screen = window(address).open()
         page = screen.page
@@ -110,9 +112,7 @@ def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(home: Path, 
         page.click("#thread .cite")
         marked = page.frame_locator("dialog.drawer iframe").locator("mark#passage")
         assert len(marked.inner_text()) > 10
-        assert marked.evaluate(
-            "e => { const r = e.getBoundingClientRect(); return r.top >= 0 && r.top < innerHeight; }"
-        )
+        expect(marked).to_be_in_viewport(timeout=30_000)
         page.keyboard.press("Escape")
 
         screen.drop("#composer", "heron clock.md", NOTE)
