@@ -59,3 +59,16 @@ def search_field(name: str, label: str, placeholder: str, look: str = "find") ->
 def problem(words: str, *more: object) -> Html:
     """What went wrong, in a sentence with its remedy, next to what caused it."""
     return tag("div", icon("warning"), tag("p", sentence(words)), *more, class_="problem", role="alert")
+
+
+def job_card(line: object, more: Html | None, control: Html, state: str, *, failed: bool, **data: Attribute) -> Html:
+    """Long work or its result: what it is, how far it is, and the button that stops or dismisses it."""
+    return tag(
+        "div",
+        tag("div", tag("p", line, class_="job-line"), more, class_="job-body"),
+        control,
+        class_=f"job job-{state}",
+        **{f"data_{name}": value for name, value in data.items()},
+        data_state=state,
+        role="alert" if failed else "status",
+    )

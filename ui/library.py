@@ -5,7 +5,7 @@ from typing import Any
 
 from rag.records import AddReport, DocumentInfo, Failure, Kind, Progress
 from rag.text import duration
-from ui.controls import button, icon_button
+from ui.controls import button, icon_button, job_card
 from ui.html import Html, tag
 from ui.icons import KIND_NAMES, icon, kind_icon
 from ui.jobs import Job
@@ -132,15 +132,8 @@ def _job(job: Job) -> Html:
         button("Stop", "stop-job", drawing="stop", job=job.number),
         icon_button("close", "Dismiss", "dismiss", job=job.number),
     )
-    return tag(
-        "div",
-        tag("div", tag("p", job_line(job), class_="job-line"), _details(job), class_="job-body"),
-        stop if job.live else dismiss,
-        class_=f"job job-{job.state}",
-        data_job=job.number,
-        data_state=job.state,
-        role="alert" if job.error else "status",
-    )
+    control = stop if job.live else dismiss
+    return job_card(job_line(job), _details(job), control, job.state, failed=bool(job.error), job=job.number)
 
 
 def job_line(job: Job) -> str:

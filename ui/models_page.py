@@ -10,7 +10,7 @@ from rag.models.overview import ModelRow
 from rag.models.pull import Transfer
 from rag.records import IndexVersion, ModelState, Progress, Status
 from rag.text import duration, gigabytes
-from ui.controls import button, icon_button, problem
+from ui.controls import button, icon_button, job_card, problem
 from ui.html import Html, join, tag
 from ui.model_tasks import Task
 from ui.status import Warmth, sees, turn_on
@@ -227,14 +227,8 @@ def _task(task: Task) -> Html:
         button("Stop", "stop-task", drawing="stop", task=task.number),
         icon_button("close", "Dismiss", "dismiss-task", task=task.number),
     )
-    return tag(
-        "div",
-        tag("div", tag("p", task_line(task), class_="job-line"), _bar(task), class_="job-body"),
-        stop if task.live else dismiss,
-        class_=f"job job-{task.state}",
-        data_state=task.state,
-        role="alert" if task.error else "status",
-    )
+    control = stop if task.live else dismiss
+    return job_card(task_line(task), _bar(task), control, task.state, failed=bool(task.error))
 
 
 def _bar(task: Task) -> Html | None:

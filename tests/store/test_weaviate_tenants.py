@@ -20,19 +20,10 @@ from rag.store.weaviate_options import ServerOptions
 from rag.store.weaviate_store import WeaviateStore
 from rag.store.weaviate_tenants import COLLECTION
 from tests.store.made import SPACES, axis, embedded, random_documents, unit
-from tests.store.weaviate_server import drop, own_server, server_url
+from tests.store.weaviate_server import drop, own_server
 from tests.store.weaviate_stub import running_stub
 
 Opener = Callable[..., WeaviateStore]
-
-
-@pytest.fixture(params=["stub", pytest.param("server", marks=pytest.mark.weaviate)])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param == "server":
-        yield server_url()
-        return
-    with running_stub() as stub:
-        yield f"weaviate://127.0.0.1:{stub.port}?grpc={stub.grpc_port}"
 
 
 @pytest.fixture
