@@ -81,6 +81,10 @@ class ArchiveError(RagError):
     """An archive of a library cannot be read or written, or does not go where it should."""
 
 
+class TuneError(RagError):
+    """The retriever cannot be taught or judged as asked: too little to learn from, or a training that broke."""
+
+
 class LabError(RagError):
     """The lab cannot use its data or its checkpoint."""
 

@@ -1,0 +1,180 @@
+"""The frozen records of the learning loop: what was shown and chosen, what is learnt from, what came of it.
+
+Shown + Choice -> Pair -> (mined) Pair -> Candidate -> Verdict
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Act = Literal["up", "down", "pin", "this", "wrong", "open", "copy", "cited"]
+PairSource = Literal["feedback", "structure", "synthetic", "import"]
+Tier = Literal["0", "1a", "1b", "2"]
+Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+
+
+# --- feedback: lines of feedback.jsonl ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ShownChunk:
+    """A chunk on the screen: its place in the list, from 1, and its rank with each retriever that listed it."""
+
+    chunk: str
+    document: str
+    rank: int
+    ranks: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A list that somebody was shown. `time` is Unix seconds, `space` the fingerprint of the embedder that made it.
+
+    `retriever` is the name of the tuned retriever that was live, "" where there was none.
+    """
+
+    id: str
+    time: float
+    query: str
+    space: str
+    retriever: str
+    chunks: tuple[ShownChunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """what was done with a list that was shown, or with one chunk of it (`chunk` "": with the answer as a whole)."""
+
+    shown: str
+    time: float
+    act: Act
+    chunk: str = ""
+
+
+# --- what is learnt from -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A passage as the embedder reads it. `id` is its chunk's, or "import:" and a hash; `document` "" when imported."""
+
+    id: str
+    text: str
+    document: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query and a passage that answers it, with passages that do not. Several answers are several pairs.
+
+    `weight` in (0, 1] says how sure it is, `label` how right where it is graded (0 to 1, else None), `time` is Unix
+    seconds of when it came to be.
+    """
+
+    id: str
+    query: str
+    positive: Excerpt
+    source: PairSource
+    time: float
+    negatives: tuple[Excerpt, ...] = ()
+    weight: float = 1.0
+    label: float | None = None
+
+    @property
+    def group(self) -> str:
+        """What is never split between training and judging: the document, or the passage where it was imported."""
+        return self.positive.document or self.positive.id
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question whose right documents are known: kept to judge retrievers, never trained on.
+
+    `right` maps documents to grades > 0. A `pinned` one must never be lost: its answer stays among the first five.
+    """
+
+    id: str
+    text: str
+    right: Mapping[str, int]
+    source: Literal["hand", "feedback", "structure", "synthetic", "import"]
+    time: float
+    pinned: bool = False
+
+
+# --- what came of it ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a training is. `loss` and `score` (nDCG@10 on held-out training questions) are None where unknown."""
+
+    stage: Literal["collect", "mine", "train", "blend", "embed", "judge", "done", "failed", "stopped"]
+    done: int
+    total: int
+    time: float
+    loss: float | None = None
+    score: float | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A retriever that was trained, in a folder of its own name under RAG_HOME/tuning/runs.
+
+    Args:
+        base: fingerprint of the embedder that it was made from, whose passages it searches (tiers 0 and 1).
+        embedder: reference of its own embedder (tier 2), None where passages stay as they are.
+        fusion_weight: what vectors weigh against words, None: as usual.
+        parts: the other parts that it has: "memory", "linear", "model" (a query encoder), "home".
+    """
+
+    name: str
+    tier: Tier
+    base: str
+    created: float
+    pairs: int
+    embedder: str | None = None
+    fusion_weight: float | None = None
+    parts: tuple[str, ...] = ()
+    home_threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question that got better or worse: the place of its first right document before and after, None: not found."""
+
+    question: str
+    before: int | None
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate says. Scores are nDCG@10 on the gate's questions in the complete ranker.
+
+    Args:
+        reasons: in plain words, one for each thing that was looked at; the decisive one first.
+        gain: mean difference, `interval` its 95 % bootstrap interval, `p` of the sign-flip test after Holm.
+        detectable: the smallest gain that so many questions could have shown (one-sided 5 %, power 80 %).
+        canary: mean difference on questions of other subjects and its lower bound, None where there are none.
+        lost: pinned questions whose answer left the first five.
+        recall: recall@20 before and after; `ms` the median time of a search before and after.
+    """
+
+    candidate: str
+    outcome: Outcome
+    reasons: tuple[str, ...]
+    questions: int
+    before: float
+    after: float
+    gain: float
+    interval: tuple[float, float]
+    p: float
+    detectable: float
+    canary: tuple[float, float] | None
+    lost: tuple[str, ...]
+    recall: tuple[float, float]
+    ms: tuple[float, float]
+    better: tuple[Example, ...]
+    worse: tuple[Example, ...]
+    time: float
