@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from rag import cli_index, cli_lab, cli_mcp, cli_models, cli_moving, json_forms, terminal
+from rag import cli_index, cli_lab, cli_mcp, cli_models, cli_moving, cli_tune, json_forms, terminal
 from rag.build import open_library
 from rag.config import load_settings
 from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, UnreadableFile
@@ -295,6 +295,7 @@ cli_lab.register(app)
 cli_mcp.register(app)
 cli_moving.register(app)
 cli_models.register(app)
+cli_tune.register(app)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ MAY_IMPORT = {
         "rag.cli_moving",
         "rag.cli_mcp",
         "rag.cli_models",
+        "rag.cli_tune",
         "ui",
     },
     "rag.cli_index": SHARED
@@ -77,6 +78,7 @@ MAY_IMPORT = {
     "rag.cli_mcp": SHARED | {"rag.build", "rag.library", "rag.api"},
     "rag.cli_models": SHARED
     | {"rag.build", "rag.cli_servers", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
+    "rag.cli_tune": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.terminal", "rag.tune"},
     "rag.cli_servers": {"rag.models", "rag.servers", "rag.terminal"},
     "ui": SHARED | {"rag.library", "rag.api", "rag.models"},
     "eval": SHARED

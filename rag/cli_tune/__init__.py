@@ -1,0 +1,15 @@
+"""`rag tune …`: the retriever learns its owner's words. One module for each part of the loop."""
+
+import typer
+
+from rag.cli_tune import data
+
+tune_app = typer.Typer(help="The retriever learns your words, and is judged before it is used.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `rag tune …`."""
+    app.add_typer(tune_app, name="tune")
+
+
+data.register(tune_app)
