@@ -15,6 +15,7 @@ from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
 from rag.environment import prepare_environment
 from rag.errors import ModelNotFound, StoreError
+from rag.improving import Improver
 from rag.library import Library
 from rag.live import LiveIndex
 from rag.models import starter
@@ -53,22 +54,18 @@ def open_library(settings: Settings) -> Library:
     stored = _Stored(settings, open_versions(settings, catalogue), catalogue, build_image_embedder(settings))
     databases = Databases(settings.home, catalogue, stored.versions.live, stored.open_store)
     index = LiveIndex(databases, stored.embedder, stored.check)
+    build, reranker = partial(build_embedder, settings), build_reranker(settings)
+    switcher = Switcher(databases, stored.versions, build, _reference_of, settings.embedder, index.prepare)
     return Library(
         settings=settings,
         databases=databases,
         index=index,
-        switcher=Switcher(
-            databases,
-            stored.versions,
-            partial(build_embedder, settings),
-            _reference_of,
-            settings.embedder,
-            index.prepare,
-        ),
+        switcher=switcher,
+        improver=Improver(settings, databases, index, switcher, build, stored.image_embedder, reranker),
         conversations=Conversations(settings.home / "conversations.sqlite"),
         generator=build_generator(settings),
         image_embedder=stored.image_embedder,
-        reranker=build_reranker(settings),
+        reranker=reranker,
     )
 
 

@@ -16,6 +16,7 @@ from rag.databases import Databases
 from rag.errors import GenerationError, ModelError, StoreError, UnreadableFile
 from rag.filters import Filter
 from rag.gallery import ASKED, Gallery
+from rag.improving import Improver
 from rag.indexing import Indexer, OnProgress, ReadLimits, remove_documents
 from rag.ingest.analyse import analyse_query
 from rag.ingest.attachments import read_original
@@ -62,6 +63,7 @@ class Library:
         databases: Databases,
         index: LiveIndex,
         switcher: Switcher,
+        improver: Improver,
         conversations: Conversations,
         generator: Generator | None,
         image_embedder: ImageEmbedder | None = None,
@@ -69,6 +71,7 @@ class Library:
     ) -> None:
         self.settings = settings
         self.conversations = conversations
+        self.improver = improver
         self._catalogue = catalogue = databases.catalogue
         self._databases = databases
         self._index = index

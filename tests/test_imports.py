@@ -41,19 +41,23 @@ MAY_IMPORT = {
     "rag.live": SHARED | {"rag.databases"},
     "rag.carrying": SHARED | {"rag.ingest", "rag.store"},
     "rag.switching": SHARED | {"rag.carrying", "rag.databases", "rag.store"},
+    "rag.improving": SHARED
+    | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.carrying"}
+    | {"rag.databases", "rag.live", "rag.switching"},
     "rag.thumbnails": {"rag.errors"},
     "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},
     "rag.looking": SHARED | {"rag.ingest", "rag.store"},
     "rag.gallery": SHARED | {"rag.ingest", "rag.thumbnails"},
     "rag.library": SHARED
     | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
-    | {"rag.adopting", "rag.databases", "rag.gallery", "rag.indexing", "rag.live", "rag.looking", "rag.switching"},
+    | {"rag.adopting", "rag.databases", "rag.gallery", "rag.improving", "rag.indexing", "rag.live", "rag.looking"}
+    | {"rag.switching"},
     "rag.moving": SHARED | {"rag.ingest", "rag.store", "rag.databases"},
     "rag.api": SHARED | {"rag.library", "rag.json_forms"},
     "rag.build": SHARED
     | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"}
-    | {"rag.servers", "rag.retrieve"}
-    | {"rag.databases", "rag.live", "rag.switching"},
+    | {"rag.servers", "rag.retrieve", "rag.tune"}
+    | {"rag.databases", "rag.improving", "rag.live", "rag.switching"},
     "rag.cli": SHARED
     | {
         "rag.build",

@@ -178,3 +178,61 @@ class Verdict:
     better: tuple[Example, ...]
     worse: tuple[Example, ...]
     time: float
+
+
+# --- the tool itself ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TuneOptions:
+    """How to train.
+
+    Args:
+        loss: one of rag.tune.text_objectives, for tiers 1b and 2.
+        method: for tier 2; tier 1b is always by LoRA.
+        epochs: None: as many as the tier usually takes.
+        seeds: so many trainings from seeds 0, 1, 2 …, of which the best on held-out questions is kept.
+        resume: go on in the run's folder with what an earlier training left there.
+    """
+
+    loss: str = "infonce"
+    method: Literal["lora", "full"] = "lora"
+    epochs: int | None = None
+    seeds: int = 1
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TierStatus:
+    """Whether a tier may be trained; `needs` says in plain words what it lacks, "" where it lacks nothing."""
+
+    tier: Tier
+    unlocked: bool
+    needs: str
+
+
+@dataclass(frozen=True, slots=True)
+class TuneStatus:
+    """How much there is to learn from, and what it is enough for.
+
+    Args:
+        embedder: the name of the model that embeds the passages now.
+        pairs: how many there are of each source; `documents`: of how many documents (or imported passages).
+        questions: how many are kept for judging alone.
+        gate: how many the gate could ask in all: those, and the newest quarter of what people asked.
+        detectable: the smallest gain in nDCG@10 that so many could show, None where there are none.
+        suggested: the highest tier that is unlocked, None where there is too little for any.
+        live: what searches now, None: the model as it came.
+        before: what would search after `roll_back`: a candidate's name, "" the model as it came; None: no way back.
+    """
+
+    embedder: str
+    pairs: Mapping[PairSource, int]
+    documents: int
+    questions: int
+    gate: int
+    detectable: float | None
+    tiers: tuple[TierStatus, ...]
+    suggested: Tier | None
+    live: Candidate | None
+    before: str | None

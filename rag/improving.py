@@ -1,0 +1,166 @@
+"""The retriever learns its owner's words: train a candidate, judge it, let it search, go back.
+
+Nothing here changes what searches now but `swap` and `roll_back`, and each of them does so in one transaction. All
+that is trained lies in a folder of its own under RAG_HOME/tuning/runs until then.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event
+from typing import Literal
+
+from rag.carrying import OnProgress
+from rag.config import Settings
+from rag.databases import Databases
+from rag.live import LiveIndex
+from rag.protocols import Embedder, ImageEmbedder, Reranker
+from rag.records import SwitchReport
+from rag.switching import Switcher
+from rag.tune.records import Candidate, Pair, Step, Tier, TuneOptions, TuneStatus, Verdict
+from rag.tune.runs import Runs
+
+OnStep = Callable[[Step], None]
+
+
+class Improver:
+    """All that a person can do to have a library's retriever learn; `Library.improver` is one.
+
+    Args:
+        settings: of the library.
+        databases: the library's.
+        index: the live version of its index.
+        switcher: makes another version live.
+        build_embedder: the embedder that a reference means.
+        image_embedder: as the library searches with it, for the gate.
+        reranker: likewise.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        databases: Databases,
+        index: LiveIndex,
+        switcher: Switcher,
+        build_embedder: Callable[[str], Embedder],
+        image_embedder: ImageEmbedder | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self.runs = Runs(settings.home / "tuning" / "runs")
+        self._settings = settings
+        self._databases = databases
+        self._index = index
+        self._switcher = switcher
+        self._build_embedder = build_embedder
+        self._image_embedder = image_embedder
+        self._reranker = reranker
+
+    # --- what there is -------------------------------------------------------------------------------------------
+
+    def status(self) -> TuneStatus:
+        """How much there is to learn from and what it is enough for. Loads no model."""
+        raise NotImplementedError
+
+    def pairs(self) -> list[Pair]:
+        """Everything there is to learn from now: feedback, the library's structure, synthetic and imported pairs."""
+        raise NotImplementedError
+
+    def candidates(self) -> list[Candidate]:
+        """Every candidate that was trained to its end, newest first."""
+        return self.runs.candidates()
+
+    def verdict(self, name: str) -> Verdict | None:
+        """What the gate said of a candidate, None where it was not judged.
+
+        Raises:
+            TuneError: the name cannot be one, or the verdict cannot be read.
+        """
+        return self.runs.verdict(name)
+
+    def live(self) -> Candidate | None:
+        """The candidate that searches now, None where the model does as it came."""
+        raise NotImplementedError
+
+    # --- training and judging ------------------------------------------------------------------------------------
+
+    def begin(self, tier: Tier | Literal["auto"]) -> Path:
+        """A new run's folder, to be given to `train`. "auto" is the highest tier that is unlocked.
+
+        Raises:
+            TuneError: there is too little to learn from, or the folder cannot be made.
+        """
+        raise NotImplementedError
+
+    def train(
+        self,
+        tier: Tier | Literal["auto"],
+        options: TuneOptions,
+        run_folder: Path,
+        on_step: OnStep,
+        stop: Event,
+    ) -> Candidate | None:
+        """Make a candidate of a tier in `run_folder`; None where it was stopped. What searches now is not touched.
+
+        Args:
+            on_step: called from this thread, often; see rag.tune.process.at_work, which writes progress.jsonl.
+            stop: set it to end after the step in work; `TuneOptions.resume` goes on later.
+
+        Raises:
+            TuneError: too little to learn from, a training that broke, or a library that changed in a way that matters.
+            DiskFull: there is no room for a checkpoint; what was written before stays.
+            ModelError: the embedder cannot be used.
+        """
+        raise NotImplementedError
+
+    def judge(self, name: str, on_step: OnStep, stop: Event) -> Verdict | None:
+        """Ask the gate's questions of the complete ranker as it is and with the candidate; None where it was stopped.
+
+        A candidate of tier 2 is judged on its shadow version, which `embed_beside` makes and this brings up to date.
+        The verdict is kept in the run's folder.
+
+        Raises:
+            TuneError: there is no such candidate, or it was made from another embedder than the live one.
+        """
+        raise NotImplementedError
+
+    # --- what searches -------------------------------------------------------------------------------------------
+
+    def embed_beside(self, name: str, on_progress: OnProgress | None = None, stop: Event | None = None) -> SwitchReport:
+        """Embed the library with a candidate of tier 2 in a version of the index beside the live one, which stays.
+
+        It may be stopped or killed at any moment: the next call goes on, and brings over what was added meanwhile.
+
+        Raises:
+            TuneError: there is no such candidate, or it leaves the passages as they are.
+        """
+        raise NotImplementedError
+
+    def swap(
+        self,
+        name: str,
+        *,
+        force: bool = False,
+        on_progress: OnProgress | None = None,
+        stop: Event | None = None,
+    ) -> Candidate | None:
+        """Let a candidate search from now on, in this process and in others; None where it was stopped before.
+
+        One transaction: whatever happens the old one searches, or the new one does. For tier 2 what is not embedded
+        yet is embedded first.
+
+        Raises:
+            TuneError: the gate's verdict is not PASS and it is not to be forced, or the candidate does not fit the live
+                index.
+        """
+        raise NotImplementedError
+
+    def roll_back(self, on_progress: OnProgress | None = None, stop: Event | None = None) -> Candidate | None:
+        """Let search again what did before the last swap; the candidate that does now, None: the model as it came.
+
+        Raises:
+            TuneError: there is nothing to go back to.
+        """
+        raise NotImplementedError
+
+    def watch(self) -> str | None:
+        """A proposal to roll back, in plain words, where people are less content than before the last swap; or None."""
+        raise NotImplementedError
