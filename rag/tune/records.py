@@ -43,12 +43,16 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """what was done with a list that was shown, or with one chunk of it (`chunk` "": with the answer as a whole)."""
+    """What was done with a list that was shown, or with one chunk of it (`chunk` "": with the answer as a whole).
+
+    `taken_back` makes it the opposite: the same act, done before, does not stand any more.
+    """
 
     shown: str
     time: float
     act: Act
     chunk: str = ""
+    taken_back: bool = False
 
 
 # --- what is learnt from -----------------------------------------------------------------------------------------
@@ -149,6 +153,23 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Grounds:
+    """What a verdict rests on; it holds for as long as the library is the same in this.
+
+    Args:
+        base: fingerprint of the embedder of the live index, and `index` the version of that.
+        live: the tuned retriever that the candidate was compared with, "" for the model as it came.
+        questions: the ids of those that the test was made on, and `p` of that test by itself, before Holm.
+    """
+
+    base: str = ""
+    index: str = ""
+    live: str = ""
+    questions: tuple[str, ...] = ()
+    p: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the gate says. Scores are nDCG@10 on the gate's questions in the complete ranker.
 
@@ -178,6 +199,7 @@ class Verdict:
     better: tuple[Example, ...]
     worse: tuple[Example, ...]
     time: float
+    grounds: Grounds = Grounds()
 
 
 # --- the tool itself ---------------------------------------------------------------------------------------------
