@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "rag.improving": SHARED
     | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.carrying"}
     | {"rag.databases", "rag.live", "rag.switching"},
+    "rag.evaluating": SHARED | {"rag.tune"},
     "rag.thumbnails": {"rag.errors"},
     "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},
     "rag.looking": SHARED | {"rag.ingest", "rag.store"},
@@ -84,11 +85,11 @@ MAY_IMPORT = {
     | {"rag.build", "rag.cli_servers", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
     "rag.cli_tune": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.terminal", "rag.tune"},
     "rag.cli_servers": {"rag.models", "rag.servers", "rag.terminal"},
-    "ui": SHARED | {"rag.library", "rag.api", "rag.models"},
+    "ui": SHARED | {"rag.library", "rag.api", "rag.models", "rag.tune", "rag.evaluating"},
     "eval": SHARED
     | ADAPTERS
     | {"rag.tune"}
-    | {"rag.build", "rag.indexing", "rag.looking", "rag.moving", "rag.environment", "rag.progress"},
+    | {"rag.build", "rag.evaluating", "rag.indexing", "rag.looking", "rag.moving", "rag.environment", "rag.progress"},
 }
 
 
