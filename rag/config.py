@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where models run")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the embedder's weights")
     chunk_tokens: int = Field(200, ge=32, le=8192, description="largest chunk, in the embedder's tokens")
+    feedback: bool = Field(
+        True, description="keep, on this machine, what you were shown and what you chose, to teach the search your words"
+    )
     sources: int = Field(6, ge=1, le=50, description="sources shown beside an answer")
     context_tokens: int = Field(4096, ge=512, description="context of the language model, in its tokens")
     answer_tokens: int = Field(256, ge=16, description="longest answer, in the language model's tokens")
