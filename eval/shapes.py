@@ -31,6 +31,13 @@ HELD_OUT = frozenset(
 )
 WORDS = (*COLOURS, *SHAPES, *(f"{shape}s" for shape in SHAPES), "crosses", *COUNTS.values(), *" ".join(PLACES).split())
 
+_RETOLD = (
+    "red crimson, green emerald, blue azure, yellow golden, purple violet, black jet, circle disc, square box, "
+    "triangle wedge, star spark, cross plus, circles discs, squares boxes, triangles wedges, stars sparks, "
+    "crosses pluses, a one, two twin, three triple, above over, below under, left west, right east, of from"
+)
+OTHER_WORDS = dict(pair.split() for pair in _RETOLD.split(", "))  # what another person says for each of WORDS
+
 _ALONE = 0.2  # share of scenes with one group
 _UNSEEN = 1_000_000  # seeds of drawings from here on are in no training
 
@@ -120,6 +127,11 @@ def draw(scene: Scene, seed: int, side: int = 128) -> Image.Image:
             y = top + (bottom - top) * (along if upright else 0.5) + rng.uniform(-0.03, 0.03)
             _draw_shape(canvas, group, x * side, y * side, rng.uniform(0.1, 0.14) * side)
     return image
+
+
+def retold(caption: str) -> str:
+    """`caption` in OTHER_WORDS, none of which is in any caption of `Scene`."""
+    return " ".join(OTHER_WORDS[word] for word in caption.split())
 
 
 def write_datasets(folder: Path, scenes: Sequence[Scene]) -> tuple[Path, Path]:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from eval.shapes import WORDS, draw, training_scenes
+from eval.shapes import OTHER_WORDS, WORDS, draw, training_scenes
+from rag.tune.clip_fit import Step, Training
 from rag.tune.new_clip import new_clip
-from rag.tune.train_clip import Step, Training, train_clip
+from rag.tune.train_clip import train_clip
 
 MODEL = {
     "embed_dim": 96,
@@ -19,8 +20,11 @@ TRAINING = Training(epochs=5, batch=64, learning_rate=1.5e-3)
 
 
 def train_small_clip(to: Path, on_step: Callable[[Step], None] = lambda step: None) -> None:
-    """Train on SCENES drawn scenes, none of which shows a pair of `eval.shapes.HELD_OUT`, and write the folder `to`."""
+    """Train on SCENES drawn scenes, none of which shows a pair of `eval.shapes.HELD_OUT`, and write the folder `to`.
+
+    Its tokenizer can spell OTHER_WORDS too, of which training has none: to the model they are words without a meaning.
+    """
     with TemporaryDirectory(prefix="commonplace-clip-") as start:
-        new_clip(Path(start), MODEL, PREPROCESS, WORDS)
+        new_clip(Path(start), MODEL, PREPROCESS, (*WORDS, *OTHER_WORDS.values()))
         pairs = ((draw(scene, number), scene.caption) for number, scene in enumerate(training_scenes(SCENES)))
         train_clip(Path(start), pairs, to, TRAINING, on_step)

@@ -15,7 +15,10 @@ from filelock import FileLock
 from rag.embed.clip_files import WEIGHTS
 
 _ROOT = Path(__file__).resolve().parent.parent
-_MADE_BY = ("eval/shapes.py", "eval/small_clip.py", "rag/tune/new_clip.py", "rag/tune/train_clip.py")
+_MADE_BY = (
+    *("eval/shapes.py", "eval/small_clip.py"),
+    *("rag/tune/clip_fit.py", "rag/tune/new_clip.py", "rag/tune/train_clip.py"),
+)
 
 
 @pytest.fixture(scope="session")

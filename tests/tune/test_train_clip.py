@@ -12,9 +12,10 @@ from safetensors.numpy import load_file
 from eval.shapes import WORDS, draw, training_scenes
 from rag.embed.clip_files import CONFIG, WEIGHTS, clip_in
 from rag.embed.clip_model import load_clip
-from rag.errors import ModelNotFound
+from rag.errors import ModelNotFound, TuneError
+from rag.tune.clip_fit import Step, Training
 from rag.tune.new_clip import new_clip
-from rag.tune.train_clip import Step, Training, train_clip
+from rag.tune.train_clip import train_clip
 
 MODEL = {
     "embed_dim": 16,
@@ -97,7 +98,7 @@ def test_the_scale_stays_within_the_paper_s_bound(start: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_pairs_are_refused(start: Path, tmp_path: Path, count: int) -> None:
-    with pytest.raises(ValueError, match="two pairs"):
+    with pytest.raises(TuneError, match="two pairs"):
         train_clip(start, PAIRS[:count], tmp_path / "to")
     assert not (tmp_path / "to").exists()
 
