@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +36,11 @@ class Lines(Generic[T]):
     bad: tuple[BadLine, ...] = ()
 
 
-def read_lines(path: Path, adapter: TypeAdapter[T]) -> Lines[T]:
+def read_lines(path: Path, adapter: TypeAdapter[T], amiss: Callable[[T], str] = lambda record: "") -> Lines[T]:
     """The records in the file at `path`, one for each line that is not blank. A file that is not there holds none.
+
+    Args:
+        amiss: says why a record is of no use, "" where it is.
 
     Raises:
         TuneError: the file cannot be read.
@@ -50,9 +53,14 @@ def read_lines(path: Path, adapter: TypeAdapter[T]) -> Lines[T]:
                 if not line.strip():
                     continue
                 try:
-                    records.append(adapter.validate_json(line))
+                    record = adapter.validate_json(line)
+                    reason = amiss(record)
                 except ValidationError as exc:
-                    bad.append(BadLine(str(path), number, reason_of(exc)))
+                    reason = reason_of(exc)
+                if reason:
+                    bad.append(BadLine(str(path), number, reason))
+                else:
+                    records.append(record)
     except FileNotFoundError:
         return Lines()
     except OSError as exc:

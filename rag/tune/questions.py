@@ -15,6 +15,7 @@ from rag.errors import TuneError
 from rag.text import encodable, one_line
 from rag.tune.lines import changing, read_lines, write_lines
 from rag.tune.records import Question
+from rag.tune.standing import folded
 
 FILE = "questions.jsonl"
 _ADAPTER = TypeAdapter(Question)
@@ -22,8 +23,8 @@ _LONGEST = 2000  # characters of a question
 
 
 def words_of(query: str) -> str:
-    """What makes two queries the same: their words without case, in one line."""
-    return one_line(encodable(query)).casefold()
+    """What makes two queries the same, as in feedback: case, white space and ways of writing do not count."""
+    return folded(encodable(query))
 
 
 def question_id(text: str) -> str:
@@ -60,10 +61,10 @@ class Questions:
         Raises:
             TuneError: a line of the file is not one, or the file cannot be read.
         """
-        lines = read_lines(self._path, _ADAPTER)
+        lines = read_lines(self._path, _ADAPTER, _amiss)
         if lines.bad:
             raise TuneError(f"{lines.bad[0]}; mend or delete this line")
-        return [_checked(each) for each in lines.records]
+        return list(lines.records)
 
     def add(self, questions: Iterable[Question]) -> int:
         """Keep these as well; how many are new. One that is kept already gets the right documents of both.
@@ -134,12 +135,19 @@ def _joined(old: Question, new: Question) -> Question:
 
 
 def _checked(question: Question) -> Question:
-    if not any(map(str.isalnum, question.text)):
-        raise TuneError(f"the question {question.text!r} has no words; type what one would ask")
-    if len(question.text) > _LONGEST:
-        raise TuneError(f"a question of {len(question.text)} characters is too long to keep; {_LONGEST} are the most")
-    if not question.right:
-        raise TuneError(f"no document is right for {question.text!r}; name one that answers it")
-    if min(question.right.values()) < 1:
-        raise TuneError(f"a document that is right for {question.text!r} has a grade below 1; leave it out")
+    if reason := _amiss(question):
+        raise TuneError(reason)
     return question
+
+
+def _amiss(question: Question) -> str:
+    """Why a question cannot judge, "" where it can."""
+    if not any(map(str.isalnum, question.text)):
+        return f"the question {question.text!r} has no words; type what one would ask"
+    if len(question.text) > _LONGEST:
+        return f"a question of {len(question.text)} characters is too long to keep; {_LONGEST} are the most"
+    if not question.right:
+        return f"no document is right for {question.text!r}; name one that answers it"
+    if min(question.right.values()) < 1:
+        return f"a document that is right for {question.text!r} has a grade below 1; leave it out"
+    return ""
