@@ -22,7 +22,7 @@ from rag.errors import ConfigError, DocumentNotFound, InvalidQuery, RagError, Un
 from rag.filters import Filter, In, both, parse
 from rag.library import Library
 from rag.progress import progress_bar, stoppable
-from rag.records import Delta, Done, Kind, Modality, Retrieved
+from rag.records import Audience, Delta, Done, Kind, Modality, Retrieved
 from rag.terminal import err, out
 
 app = typer.Typer(
@@ -90,7 +90,8 @@ def search(
     """The ranked list of passages and pictures for words, for a picture, or for both."""
     with _library() as library, _shown(image, library) as picture:
         origin = _chunk_or_document(like, library)
-        result = library.search(query, picture=picture, like=origin, k=k, where=_filter(where, kind))
+        filtered, audience = _filter(where, kind), _audience(as_json)
+        result = library.search(query, picture=picture, like=origin, k=k, where=filtered, audience=audience)
     if as_json:
         terminal.print_json(json_forms.search_json(result))
     else:
@@ -107,7 +108,8 @@ def ask(
     """An answer from the local model, streamed, with its sources."""
     with _library() as library, stoppable(err) as stop, _shown(image, library) as picture:
         answer = None
-        for event in library.ask(question, picture=picture, where=_filter(where, None), stop=stop):
+        filtered, audience = _filter(where, None), _audience(as_json)
+        for event in library.ask(question, picture=picture, where=filtered, stop=stop, audience=audience):
             if isinstance(event, Delta) and not as_json:
                 out.print(event.text, end="", markup=False)
             elif isinstance(event, Retrieved) and not as_json:
@@ -284,6 +286,11 @@ def _shown(file: Path | None, library: Library) -> Iterator[bytes | None]:
 def _chunk_or_document(reference: str, library: Library) -> str:
     """The id of a chunk as it is; else that of the document which `reference` names, if it names any."""
     return library.resolve(reference) if reference and not _CHUNK_ID.fullmatch(reference) else reference
+
+
+def _audience(as_json: bool) -> Audience:
+    """JSON is read by programs, and a person sees what they make of it."""
+    return "program" if as_json else "person"
 
 
 def _filter(where: str, modality: Modality | None) -> Filter | None:

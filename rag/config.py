@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field("auto", description="of the embedder's weights")
     chunk_tokens: int = Field(200, ge=32, le=8192, description="largest chunk, in the embedder's tokens")
     feedback: bool = Field(
-        True, description="keep, on this machine, what you were shown and what you chose, to teach the search your words"
+        True, description="keep, on this machine, what you were shown and chose, so that the search learns your words"
     )
     sources: int = Field(6, ge=1, le=50, description="sources shown beside an answer")
     context_tokens: int = Field(4096, ge=512, description="context of the language model, in its tokens")

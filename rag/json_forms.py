@@ -7,7 +7,13 @@ from rag.records import AddReport, Answer, Citation, Document, FoundBy, Hit, Pas
 
 def search_json(result: SearchResult) -> dict[str, object]:
     hits = [hit_json(hit) for hit in result.hits]
-    return {"query": result.query, "hits": hits, "notes": list(result.notes), "ms": dict(result.ms)}
+    return {
+        "query": result.query,
+        "hits": hits,
+        "notes": list(result.notes),
+        "ms": dict(result.ms),
+        **_shown(result.shown),
+    }
 
 
 def hit_json(hit: Hit) -> dict[str, object]:
@@ -54,7 +60,13 @@ def answer_json(answer: Answer) -> dict[str, object]:
         "picture": answer.picture,
         "model": answer.model,
         "ms": dict(answer.ms),
+        **_shown(answer.shown),
     }
+
+
+def _shown(name: str) -> dict[str, object]:
+    """The id by which feedback names a list; only what is logged has one."""
+    return {"shown": name} if name else {}
 
 
 def citation_json(citation: Citation) -> dict[str, object]:

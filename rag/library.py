@@ -27,9 +27,12 @@ from rag.pictures import PREVIEW_SIDE, VIEW_SIDE, decode, digest
 from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder, Reranker
 from rag.records import (
     AddReport,
+    Answer,
     AnswerEvent,
+    Audience,
     Document,
     DocumentInfo,
+    Done,
     Failure,
     IndexVersion,
     Kind,
@@ -46,6 +49,9 @@ from rag.retrieve.search import Searcher
 from rag.store.conversations import Conversations
 from rag.store.recover import verify
 from rag.switching import Switcher
+from rag.tune.feedback import FILE as FEEDBACK
+from rag.tune.feedback import FeedbackLog
+from rag.tune.records import ShownChunk
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +60,8 @@ class Library:
     """One person's documents and the models that serve them. Open it with `rag.build.open_library`; close it.
 
     Searching and asking may go on from several threads while one thread adds. `add`, `adopt` and `remove` take the
-    write lock and raise LibraryBusy when another process holds it; `look` waits for it.
+    write lock and raise LibraryBusy when another process holds it; `look` waits for it. `feedback` is the log of what
+    people were shown and what they chose.
     """
 
     def __init__(
@@ -72,6 +79,7 @@ class Library:
         self.settings = settings
         self.conversations = conversations
         self.improver = improver
+        self.feedback = FeedbackLog(settings.home / FEEDBACK, enabled=settings.feedback)
         self._catalogue = catalogue = databases.catalogue
         self._databases = databases
         self._index = index
@@ -321,6 +329,7 @@ class Library:
         like: str = "",
         k: int | None = None,
         where: Filter | None = None,
+        audience: Audience = "program",
     ) -> SearchResult:
         """The one ranked list: `k` hits, best first, for words, a picture, or both. Filters are `rag.filters`.
 
@@ -330,12 +339,15 @@ class Library:
             like: the id of a chunk that is a picture, or of a document: more like that.
             k: how many hits; None: as many as the settings show beside an answer.
             where: what may be found.
+            audience: who sees it. What a person was shown for words alone is logged, see `feedback`.
 
         Raises:
             InvalidQuery: there is nothing to look for.
             UnreadableFile: the picture cannot be decoded.
         """
-        return self._found(self._query(text, picture, like), k or self.settings.sources, where)
+        query = self._query(text, picture, like)
+        result, index = self._found(query, k or self.settings.sources, where)
+        return self._logged(result, query, index, audience)
 
     def ask(
         self,
@@ -346,12 +358,14 @@ class Library:
         where: Filter | None = None,
         stop: Event | None = None,
         answer_tokens: int | None = None,
+        audience: Audience = "program",
     ) -> Iterator[AnswerEvent]:
         """An answer as it comes: Retrieved, then Deltas, then Done. Closing the iterator or `stop` ends it.
 
         A question that leans on the `history` before it is made to stand alone first. A `picture` that the question is
         about is looked for as well, shown to a model that sees, and kept.
-        `answer_tokens` is the longest reply, where that is shorter than the settings allow.
+        `answer_tokens` is the longest reply, where that is shorter than the settings allow. The sources that a person
+        (`audience`) sees are logged, see `feedback`, and those that the answer cites.
 
         Raises:
             InvalidQuery: the question is empty.
@@ -362,9 +376,11 @@ class Library:
             self.keep_picture(picture)
         standalone = "" if picture else stand_alone(question, history, self._generator, stop)
         query = self._query(standalone or question, picture)
-        yield from answer(
+        found, index = self._found(query, HITS_PER_SOURCE * sources, where)
+        result = self._logged(choose(found, sources), query, index, audience)
+        for event in answer(
             question,
-            choose(self._found(query, HITS_PER_SOURCE * sources, where), sources),
+            result,
             standalone=standalone,
             embedder=self._embedder,
             generator=self._generator,
@@ -376,7 +392,33 @@ class Library:
             picture_of=self._gallery.picture_of,
             prompt_pictures=self.settings.prompt_pictures,
             lines_of=self._gallery.lines_of,
-        )
+        ):
+            if isinstance(event, Done):
+                self._log_citations(event.answer, result.shown)
+                event = Done(replace(event.answer, shown=result.shown))
+            yield event
+
+    def _logged(self, result: SearchResult, query: Query, index: Index, audience: Audience) -> SearchResult:
+        """`result` with its id in the log of feedback, where a person sees it.
+
+        With a picture the words are not all that was asked, and nothing could be learnt from them.
+        """
+        if audience == "program" or query.picture is not None or query.like:
+            return result
+        chunks = [
+            ShownChunk(
+                hit.chunk.id, hit.chunk.document_id, rank, {found.retriever: found.rank for found in hit.found_by}
+            )
+            for rank, hit in enumerate(result.hits, start=1)
+        ]
+        space, settled = index.embedder.fingerprint, audience == "person"
+        return replace(result, shown=self.feedback.show(result.query, space, "", chunks, settled=settled))
+
+    def _log_citations(self, answer: Answer, shown: str) -> None:
+        """What an answer rests on; where nothing answers the question it rests on nothing."""
+        if not answer.abstained:
+            borne_out = (citation for citation in answer.citations if citation.supported is not False)
+            self.feedback.cite(shown, [citation.chunk_id for citation in borne_out])
 
     def _query(self, text: str, picture: bytes | None, like: str = "") -> Query:
         """The query with the words in its picture read, and what a model that sees says about it."""
@@ -456,12 +498,12 @@ class Library:
     def _embedder(self) -> Embedder:
         return self._index.now().embedder
 
-    def _found(self, query: Query, k: int, where: Filter | None) -> SearchResult:
-        """What the live version of the index finds; where another one became live meanwhile, what that one does."""
+    def _found(self, query: Query, k: int, where: Filter | None) -> tuple[SearchResult, Index]:
+        """What the live version of the index finds, and which that is: another one may become live meanwhile."""
         while True:
             index = self._index.now()
             try:
-                return self._searcher(index).search(query, k, where)
+                return self._searcher(index).search(query, k, where), index
             except StoreError:
                 if self._index.now() is index:
                     raise

@@ -21,6 +21,7 @@ Kind = Literal["note", "text", "web", "pdf", "mail", "image"]
 Finish = Literal["stop", "length", "stopped", "no_model", "failed"]
 Support = Literal["supported", "partly", "unsupported"]
 Role = Literal["system", "user", "assistant"]
+Audience = Literal["program", "person", "typist"]  # who sees what is found: a typist is a person still typing a query
 
 _CHUNK_NAMESPACE = uuid.UUID("6f2f9f52-7e5b-5b0a-9d6a-6c1d6f6e9c11")
 
@@ -302,12 +303,14 @@ class SearchResult:
     """A query's ranked list and how long each stage took, in milliseconds.
 
     `notes` say in plain words what could not be searched and why, such as pictures whose embedder does not load.
+    `shown` is the list's id in the log of feedback, "" where it is not logged.
     """
 
     query: str
     hits: tuple[Hit, ...]
     ms: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    shown: str = ""
 
 
 # --- answering ---------------------------------------------------------------------------------------------------
@@ -400,6 +403,7 @@ class Answer:
     standalone: str = ""  # the question as it was looked for, where it leant on earlier turns; else ""
     ms: Mapping[str, float] = field(default_factory=dict)
     sentences: tuple[GroundedSentence, ...] = ()
+    shown: str = ""  # id of its sources in the log of feedback, "" where they are not logged
 
 
 @dataclass(frozen=True, slots=True)

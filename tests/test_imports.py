@@ -52,9 +52,9 @@ MAY_IMPORT = {
     "rag.library": SHARED
     | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
     | {"rag.adopting", "rag.databases", "rag.gallery", "rag.improving", "rag.indexing", "rag.live", "rag.looking"}
-    | {"rag.switching"},
-    "rag.moving": SHARED | {"rag.ingest", "rag.store", "rag.databases"},
-    "rag.api": SHARED | {"rag.library", "rag.json_forms"},
+    | {"rag.switching", "rag.tune"},
+    "rag.moving": SHARED | {"rag.ingest", "rag.store", "rag.databases", "rag.tune"},
+    "rag.api": SHARED | {"rag.library", "rag.json_forms", "rag.tune"},
     "rag.build": SHARED
     | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"}
     | {"rag.servers", "rag.retrieve", "rag.tune"}

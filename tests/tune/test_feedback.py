@@ -1,4 +1,4 @@
-"""The log of feedback: what was shown and chosen stays, whoever writes and whatever is cut off, till it is forgotten."""
+"""The log of feedback: what was shown and chosen stays, whoever writes, whatever is cut off, till it is forgotten."""
 
 import json
 import os
