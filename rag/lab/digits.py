@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from rag.lab.images import Images, load_images
-from rag.lab.maps import pca, umap
-from rag.lab.measure import Quality, nearest, quality
+from rag.lab.measure import Quality, quality
 from rag.lab.network import DigitNetwork, embed, new_network
 from rag.lab.train import Epoch, Recipe, train
+from rag.tune.layout import pca, umap
+from rag.tune.space import nearest
 
 _SHOWN = 1500  # images on a map
 _EXAMPLES, _NEIGHBOURS = 8, 6

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.tune.space import nearest, uniformity
+
 NEIGHBOURS = 5
-_AT_ONCE = 1024  # rows compared in one step
-_SPREAD = 2000  # rows that uniformity looks at
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,7 @@ def quality(
     known: NDArray[np.float32], known_labels: NDArray[np.int64], asked: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> Quality:
     """Of float32[N, D] with labels int64[N], judged by float32[M, D], all rows of length 1."""
-    return Quality(_voted(known, known_labels, asked, labels), _alignment(asked, labels), _uniformity(asked[:_SPREAD]))
-
-
-def nearest(known: NDArray[np.float32], asked: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """int64[M, k]: the rows of `known` with the highest cosine, best first."""
-    parts = [asked[at : at + _AT_ONCE] @ known.T for at in range(0, len(asked), _AT_ONCE)]
-    return np.concatenate([np.argsort(-part, axis=1, kind="stable")[:, :k] for part in parts])
+    return Quality(_voted(known, known_labels, asked, labels), _alignment(asked, labels), uniformity(asked))
 
 
 def _voted(
@@ -54,10 +48,3 @@ def _alignment(vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> float
         total += float((rows.sum(axis=0) ** 2).sum() - (rows**2).sum())
         pairs += len(rows) * (len(rows) - 1)
     return 2 - 2 * total / pairs if pairs else 0.0
-
-
-def _uniformity(vectors: NDArray[np.float32]) -> float:
-    if len(vectors) < 2:
-        return 0.0
-    cosines = (vectors.astype(np.float64) @ vectors.T.astype(np.float64))[np.triu_indices(len(vectors), 1)]
-    return float(np.log(np.exp(-2 * (2 - 2 * cosines)).mean()))

@@ -1,12 +1,11 @@
-"""Measures of a space on vectors whose angles are known, and maps of it."""
+"""Measures of a space of labelled images on vectors whose angles are known."""
 
 from math import exp, log
 
 import numpy as np
 import pytest
 
-from rag.lab.maps import pca, umap
-from rag.lab.measure import nearest, quality
+from rag.lab.measure import quality
 
 
 def at(*degrees: float) -> np.ndarray:
@@ -28,14 +27,3 @@ def test_quality_by_hand() -> None:
 def test_one_image_has_no_pairs_to_judge() -> None:
     found = quality(at(0, 90), np.array([0, 1]), at(0), np.array([0]))
     assert (found.neighbours, found.alignment, found.uniformity) == (1, 0, 0)  # the tie goes to the smaller label
-
-
-def test_nearest_is_in_order() -> None:
-    assert nearest(at(0, 50, 20, 90), at(10, 80), 3).tolist() == [[0, 2, 1], [3, 1, 2]]  # a tie keeps the order
-
-
-def test_maps() -> None:
-    line = np.array([[1, 1, 0], [2, 2, 0], [4, 4, 0], [9, 9, 0]], np.float32)
-    assert np.allclose(np.abs(np.diff(pca(line, 2)[:, 0])), np.array([1, 2, 5]) * 2**0.5, atol=1e-5)
-    assert np.allclose(pca(line, 2)[:, 1], 0, atol=1e-5)
-    assert umap(line, 2).shape == (4, 2)  # too few for it

@@ -83,7 +83,7 @@ train(load_images(None, 0)[0][np.arange(300)], Recipe(), 400, Path(sys.argv[1]))
 
 def test_a_killed_training_goes_on_bit_by_bit(few: Images, tmp_path: Path) -> None:
     running = subprocess.Popen([sys.executable, "-c", _PROGRAM, str(tmp_path / "killed")], start_new_session=True)
-    while running.poll() is None and not list((tmp_path / "killed").glob("epoch-0003*")):
+    while running.poll() is None and not list((tmp_path / "killed").glob("epoch-0003.safetensors")):
         time.sleep(0.01)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
