@@ -12,6 +12,7 @@ from typing import Literal
 from rag.carrying import OnProgress
 from rag.config import Settings
 from rag.databases import Databases
+from rag.gathering import Gatherer
 from rag.live import LiveIndex
 from rag.protocols import Embedder, ImageEmbedder, Reranker
 from rag.records import SwitchReport
@@ -45,6 +46,7 @@ class Improver:
         image_embedder: ImageEmbedder | None = None,
         reranker: Reranker | None = None,
     ) -> None:
+        self.gatherer = Gatherer(settings.home, databases)
         self.runs = Runs(settings.home / "tuning" / "runs")
         self._settings = settings
         self._databases = databases
@@ -62,7 +64,7 @@ class Improver:
 
     def pairs(self) -> list[Pair]:
         """Everything there is to learn from now: feedback, the library's structure, synthetic and imported pairs."""
-        raise NotImplementedError
+        return list(self.gatherer.gather().pairs)
 
     def candidates(self) -> list[Candidate]:
         """Every candidate that was trained to its end, newest first."""

@@ -43,7 +43,9 @@ MAY_IMPORT = {
     "rag.switching": SHARED | {"rag.carrying", "rag.databases", "rag.store"},
     "rag.improving": SHARED
     | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.carrying"}
-    | {"rag.databases", "rag.live", "rag.switching"},
+    | {"rag.databases", "rag.gathering", "rag.live", "rag.switching"},
+    "rag.namings": SHARED | {"rag.ingest", "rag.tune"},
+    "rag.gathering": SHARED | {"rag.databases", "rag.ingest", "rag.namings", "rag.tune"},
     "rag.evaluating": SHARED | {"rag.tune"},
     "rag.thumbnails": {"rag.errors"},
     "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},

@@ -1,0 +1,171 @@
+"""What is there to learn from? Feedback, the library's own names, made-up queries and imports, gathered to one list."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rag.databases import Databases
+from rag.ingest.chunk import says_something
+from rag.namings import excerpt, namings
+from rag.records import Chunk
+from rag.tune.chosen import Learnt, pairs_from_feedback
+from rag.tune.feedback import FILE as FEEDBACK
+from rag.tune.feedback import FeedbackLog
+from rag.tune.lines import BadLine, changing
+from rag.tune.pairs import Contradiction, has_words, read_pairs, tidy, write_pairs
+from rag.tune.questions import FILE as QUESTIONS
+from rag.tune.questions import Questions
+from rag.tune.records import Excerpt, Pair
+from rag.tune.split import Share, cap
+from rag.tune.structure import Structured, pairs_from_structure
+
+IMPORTED, SYNTHETIC = "import", "synthetic"  # pairs that are kept in files of these names
+_MOST_DOCUMENTS = 2000  # whose names are learnt from: ids are hashes, so the first ones are a random sample
+_AT_ONCE = 256  # documents whose chunks are read together
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Everything there is to learn from, and what was left out of it.
+
+    Args:
+        pairs: no two of the same query and passage, no document with more than its share.
+        duplicates: pairs that said what another one says.
+        contradictions: passages that were called right and wrong for one query.
+        shares: documents that had more pairs than their share.
+        gone: passages that are no longer in the library.
+        only_wrong: queries for which something was called wrong and nothing right.
+        bad: lines of files that hold no pair.
+    """
+
+    pairs: tuple[Pair, ...]
+    duplicates: int
+    contradictions: tuple[Contradiction, ...]
+    shares: tuple[Share, ...]
+    gone: int
+    only_wrong: int
+    bad: tuple[BadLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many lines of feedback, pairs and questions changed, and which runs learnt from what is forgotten."""
+
+    feedback: int
+    pairs: int
+    questions: int
+    runs: tuple[str, ...]
+
+
+class Gatherer:
+    """Gathers for the library in `home`. Nothing is cached: each call sees the library as it is."""
+
+    def __init__(self, home: Path, databases: Databases) -> None:
+        self.questions = Questions(home / QUESTIONS)
+        self._home = home
+        self._databases = databases
+
+    def file(self, name: str) -> Path:
+        """Where the pairs are kept that were `IMPORTED`, or that are `SYNTHETIC`."""
+        return self._home / "tuning" / "pairs" / f"{name}.jsonl"
+
+    def gather(self) -> Gathered:
+        """Everything there is to learn from now. Loads no model.
+
+        Raises:
+            TuneError, StoreError: a file or the index cannot be read.
+        """
+        learnt, kept = self.feedback(), [read_pairs(self.file(name)) for name in (IMPORTED, SYNTHETIC)]
+        written = [pair for lines in kept for pair in lines.records]
+        current = self._current(written)
+        tidied = tidy([*learnt.pairs, *current, *self.structure().pairs])
+        capped = cap(tidied.pairs)
+        return Gathered(
+            pairs=capped.pairs,
+            duplicates=tidied.duplicates,
+            contradictions=(*learnt.contradictions, *tidied.contradictions),
+            shares=capped.shares,
+            gone=learnt.gone + len(written) - len(current),
+            only_wrong=learnt.only_wrong,
+            bad=tuple(line for lines in kept for line in lines.bad),
+        )
+
+    def feedback(self) -> Learnt:
+        """What people said is right and wrong."""
+        return pairs_from_feedback(FeedbackLog(self._home / FEEDBACK).read(), self.excerpts)
+
+    def structure(self) -> Structured:
+        """What the library calls its own passages; of a very large one, of a sample of its documents."""
+        catalogue = self._databases.catalogue
+        infos = sorted(catalogue.infos(), key=lambda info: info.id)[:_MOST_DOCUMENTS]
+        return pairs_from_structure(namings(infos, self._databases.store.chunks, catalogue.document))
+
+    def excerpts(self, chunks: Sequence[str]) -> dict[str, Excerpt]:
+        """Those of these chunks (by id) that are in the library and have words, as the embedder reads them."""
+        found = self._databases.store.get(list(chunks)) if chunks else []
+        return {chunk.id: excerpt(chunk) for chunk in found if _has_vector(chunk)}
+
+    def documents(self) -> Iterator[list[Excerpt]]:
+        """The passages of each document that has any, by the documents' ids: in no order that means anything."""
+        ids = sorted(info.id for info in self._databases.catalogue.infos())
+        for start in range(0, len(ids), _AT_ONCE):
+            found: dict[str, list[Excerpt]] = {}
+            for chunk in self._databases.store.chunks(ids[start : start + _AT_ONCE]):
+                if _has_vector(chunk):
+                    found.setdefault(chunk.document_id, []).append(excerpt(chunk))
+            yield from found.values()
+
+    def forget(self, documents: Collection[str]) -> Forgotten:
+        """Forget what was said, made up, imported and asked about documents (by id), whether or not they are here.
+
+        What was trained already cannot forget; the runs that learnt from them are named.
+
+        Raises:
+            TuneError, StoreError: a file cannot be changed; what comes after it is as it was.
+        """
+        return Forgotten(
+            feedback=FeedbackLog(self._home / FEEDBACK).forget(documents),
+            pairs=sum(self._forget_pairs(self.file(name), documents) for name in (IMPORTED, SYNTHETIC)),
+            questions=self.questions.forget(documents),
+            runs=self._runs_of(documents),
+        )
+
+    def _forget_pairs(self, path: Path, documents: Collection[str]) -> int:
+        if not path.exists():
+            return 0
+        with changing(path):
+            pairs = read_pairs(path).records
+            left = [_without(pair, documents) for pair in pairs if pair.positive.document not in documents]
+            changed = len(pairs) - len(left) + sum(pair not in pairs for pair in left)
+            if changed:
+                write_pairs(path, left)
+        return changed
+
+    def _runs_of(self, documents: Collection[str]) -> tuple[str, ...]:
+        learnt = []
+        for path in sorted((self._home / "tuning" / "runs").glob("*/pairs.jsonl")):
+            pairs = read_pairs(path).records
+            if any(each.document in documents for pair in pairs for each in (pair.positive, *pair.negatives)):
+                learnt.append(path.parent.name)
+        return tuple(learnt)
+
+    def _current(self, pairs: Sequence[Pair]) -> list[Pair]:
+        """Those whose passages are outside the library, or still in it, with the text that they have now."""
+        ids = {each.id for pair in pairs for each in (pair.positive, *pair.negatives) if each.document}
+        known = self.excerpts(sorted(ids))
+        current = []
+        for pair in pairs:
+            positive = known.get(pair.positive.id) if pair.positive.document else pair.positive
+            if positive is not None:
+                negatives = [known.get(each.id) if each.document else each for each in pair.negatives]
+                here = tuple(each for each in negatives if each is not None)
+                current.append(replace(pair, positive=positive, negatives=here))
+        return current
+
+
+def _without(pair: Pair, documents: Collection[str]) -> Pair:
+    return replace(pair, negatives=tuple(each for each in pair.negatives if each.document not in documents))
+
+
+def _has_vector(chunk: Chunk) -> bool:
+    return says_something(chunk) and has_words(chunk.text + chunk.caption + chunk.around + chunk.context)
