@@ -1,0 +1,282 @@
+"""One training of a text embedder: from its first step, or from a checkpoint, to the folder that is written."""
+
+import hashlib
+import math
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, TrainerCallback
+
+from rag.errors import TuneError
+from rag.tune.checkpoints import Checkpoints, State, put_back, put_back_optimizer
+from rag.tune.records import Pair, Step
+from rag.tune.text_examples import Examples, Row, examples_of
+from rag.tune.text_model import WEIGHTS, Kind, TextModel
+from rag.tune.text_objectives import Guide, TextObjective, usable
+from rag.tune.train_text import Passages, Plan, Teacher, TextEmbedderLike, TextTrained, TextTraining, fingerprint_of
+
+_LIBRARIES = ("torch", "sentence-transformers", "transformers", "accelerate", "peft", "safetensors")
+
+
+class Run:
+    """The parts of one training; see `rag.tune.train_text.train_text` for the arguments."""
+
+    def __init__(
+        self,
+        base: Path,
+        pairs: Sequence[Pair],
+        training: TextTraining,
+        passages: Passages | None,
+        dev: Callable[[TextEmbedderLike], float] | None,
+        teacher: Teacher | None,
+        replay: Sequence[str],
+        on_step: Callable[[Step], None],
+        stop: Event,
+        folder: Path | None,
+    ) -> None:
+        self._training = training
+        self._dev = dev
+        self._on_step = on_step
+        self._stop = stop
+        if training.threads:
+            torch.set_num_threads(training.threads)
+        examples = examples_of(pairs)
+        examples = replace(examples, rows=usable(examples, training.loss, teacher))
+        self._model = TextModel(base, training.device, training.precision)
+        self._manifest = _manifest(base, pairs, training, replay, self._model)
+        guide = _guide(self._model, examples, replay if training.anchor else (), training, passages)
+        self._lora = self._model.add_lora(training.rank, training.seed) if training.method == "lora" else None
+        self._weights = self._model.trainable()
+        self._plan = Plan(len(examples.rows), training.batch, training.epochs, len(guide.replay), training.seed)
+        self._objective = TextObjective(
+            self._model, examples, replay, guide, self._plan, training, _scores(examples, training, teacher)
+        )
+        self._checkpoints = Checkpoints(folder / "checkpoints") if folder else None
+        self._state = State(self._manifest["fingerprint"])
+        self._best: dict[str, Tensor] = {}
+        self._seen, self._began = 0, time.perf_counter()
+
+    def train(self, to: Path) -> TextTrained:
+        resumed = self._checkpoints.last(self._state.of) if self._checkpoints else None
+        remembered: dict[str, Tensor] = {}
+        if self._checkpoints and resumed:
+            self._state, remembered = resumed
+            put_back(remembered, self._weights)
+            if self._state.scores:
+                self._best = self._checkpoints.best(self._state)
+        self._began = time.perf_counter()
+        if self._state.step < self._plan.total:
+            _Trainer(self, remembered).train()
+        finished = self._state.step == self._plan.total
+        if finished:
+            self._write(to)
+        return self._trained(finished)
+
+    def _write(self, to: Path) -> None:
+        if self._best and self._state.best != self._training.epochs:
+            put_back(self._best, self._weights)
+        if self._lora is not None:
+            self._lora.merge_and_unload()
+        self._model.save(to)
+
+    def _trained(self, finished: bool) -> TextTrained:
+        return TextTrained(
+            finished,
+            self._state.step,
+            self._state.best or len(self._state.losses),
+            self._state.scores,
+            self._state.losses,
+            self._pairs_per_second(),
+            self._manifest,
+        )
+
+    def stepped(self, loss: float, optimizer: Any) -> bool:
+        """A step was taken. False: no further one is wanted."""
+        state = self._state
+        self._seen += len(self._plan.rows(state.step))
+        state = replace(state, step=state.step + 1, open_losses=(*state.open_losses, loss))
+        ended = state.step % self._plan.per_epoch == 0
+        if ended:
+            state = replace(state, losses=(*state.losses, float(np.mean(state.open_losses))), open_losses=())
+            if self._dev is not None:
+                state = self._scored(state, self._dev(self._model))
+        self._state = state
+        stop = self._stop.is_set()
+        if self._checkpoints and (ended or stop or state.step % self._training.save_every == 0):
+            self._checkpoints.save(state, self._weights, optimizer)
+        text = f"{self._pairs_per_second():.1f} pairs/s"
+        score = state.scores[-1] if ended and state.scores else None
+        self._on_step(Step("train", state.step, self._plan.total, time.time(), loss, score, text))
+        return not stop
+
+    def _scored(self, state: State, score: float) -> State:
+        state = replace(state, scores=(*state.scores, score))
+        if state.best == len(state.scores):
+            self._best = {f"weights/{name}": each.detach().clone() for name, each in self._weights.items()}
+            if self._checkpoints:
+                self._checkpoints.save_best(state, self._weights)
+        return state
+
+    def _pairs_per_second(self) -> float:
+        return self._seen / max(time.perf_counter() - self._began, 1e-9)
+
+
+class _Trainer(SentenceTransformerTrainer):
+    """The library's loop over the steps that are left. Checkpoints, and what is told of a step, are the run's.
+
+    The library's own checkpoints are pickles; and it would skip to where it was by reading all data up to there.
+    """
+
+    def __init__(self, run: Run, remembered: dict[str, Tensor]) -> None:
+        self._run = run
+        self._done = run._state.step
+        self._remembered = remembered
+        super().__init__(model=run._model.network, args=_arguments(run), loss=run._objective, callbacks=[_Told(self)])
+        self.remove_callback(PrinterCallback)
+
+    def get_train_dataloader(self) -> DataLoader[int]:
+        """The numbers of the steps that are left: what each of them sees is the plan's."""
+        steps = range(self._done, self._run._plan.total)
+        return DataLoader(steps, batch_size=None, collate_fn=lambda step: {"step": step})  # type: ignore[arg-type]
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        training, total = self._run._training, self._run._plan.total
+        self.lr_scheduler = LambdaLR(self._optimizer(), lambda step: training.rate(self._done + step, total))
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def remember(self) -> None:
+        """The optimizer goes on from the checkpoint."""
+        if self._remembered:
+            put_back_optimizer(self._remembered, self._run._weights, self._optimizer())
+            self._remembered = {}
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Tensor:
+        loss: Tensor = self._run._objective(inputs["step"])
+        return loss
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """Every step draws from a seed of its own, so that a checkpoint needs no state of random generators."""
+        torch.manual_seed(np.random.SeedSequence([self.args.seed, inputs["step"]]).generate_state(1)[0].item())
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self.last_loss = self._finite(loss.item(), "loss")
+        return loss
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        norm = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        self._finite(float(norm), "gradient")
+        return norm
+
+    def _optimizer(self) -> Optimizer:
+        if self.optimizer is None:
+            raise RuntimeError("the library makes its optimizer before its schedule")
+        return self.optimizer
+
+    def _finite(self, value: float, what: str) -> float:
+        if math.isfinite(value):
+            return value
+        raise TuneError(
+            f"the {what} of step {self._run._state.step + 1} is {value}: training broke, nothing of it is used; "
+            f"train again with a learning rate below {self._run._training.peak_rate:g}, or with precision 'fp32'"
+        )
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """No card: it would call data of a library by name."""
+
+
+class _Told(TrainerCallback):
+    def __init__(self, trainer: _Trainer) -> None:
+        self._trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._trainer.remember()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        trainer = self._trainer
+        control.should_training_stop |= not trainer._run.stepped(trainer.last_loss, trainer.optimizer)
+
+
+def _arguments(run: Run) -> SentenceTransformerTrainingArguments:
+    training = run._training
+    folder = run._checkpoints.folder if run._checkpoints else Path.cwd()
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=1,  # of the steps that are left
+        learning_rate=training.peak_rate,
+        max_grad_norm=1.0,
+        optim="adamw_torch_fused",
+        seed=training.seed,
+        use_cpu=run._model.device == "cpu",
+        dataloader_pin_memory=False,
+        disable_tqdm=True,
+        logging_strategy="no",
+        save_strategy="no",
+        eval_strategy="no",
+        report_to="none",
+        push_to_hub=False,
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several would each see a part of a step, and fewer negatives
+    return arguments
+
+
+def _guide(
+    model: TextModel, examples: Examples, replay: Sequence[str], training: TextTraining, passages: Passages | None
+) -> Guide:
+    """What the model said before training, as far as the training asks."""
+
+    def vectors(texts: Sequence[str], kind: Kind, wanted: bool) -> Tensor:
+        if not wanted:
+            return torch.zeros((0, 0))
+        known = passages(texts) if passages is not None and kind == "passage" else model.embed(texts, kind)
+        return torch.from_numpy(np.array(known, np.float32)).to(model.device)
+
+    masked = training.loss == "infonce"
+    kind: Kind = "query" if training.side == "query" else "passage"
+    return Guide(
+        vectors(examples.queries, "query", masked),
+        vectors(examples.documents, "passage", masked or training.side == "query"),
+        torch.from_numpy(model.embed(replay, kind)).to(model.device),
+    )
+
+
+def _scores(examples: Examples, training: TextTraining, teacher: Teacher | None) -> dict[Row, Tensor]:
+    if teacher is None or training.loss not in ("kl", "margin-mse"):
+        return {}
+    return {
+        row: torch.tensor(
+            teacher(examples.queries[row.query], [examples.documents[i] for i in (row.positive, *row.negatives)])
+        )
+        for row in examples.rows
+    }
+
+
+def _manifest(
+    base: Path, pairs: Sequence[Pair], training: TextTraining, replay: Sequence[str], model: TextModel
+) -> dict[str, Any]:
+    weights = hashlib.sha256()
+    for path in sorted(base.rglob(WEIGHTS)):
+        with path.open("rb") as file:
+            weights.update(hashlib.file_digest(file, "sha256").digest())
+    computed = replace(training, device=model.device, precision=model.precision)  # type: ignore[arg-type]
+    return {
+        "fingerprint": fingerprint_of(weights.hexdigest(), pairs, computed, replay),
+        "base": weights.hexdigest(),
+        "pairs": len(pairs),
+        "training": asdict(computed),
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "versions": {name: version(name) for name in _LIBRARIES},
+    }
