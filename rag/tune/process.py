@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from threading import Event, Thread
 from typing import Literal
@@ -144,10 +145,16 @@ def look_all(root: Path) -> list[Run]:
 
 def read_steps(folder: Path, since: int = 0) -> tuple[Step, ...]:
     """The steps of `folder` from byte `since` on. A line that is not whole (yet) is passed over."""
+    return _steps(folder / PROGRESS, since, _size(folder))
+
+
+@lru_cache(maxsize=64)
+def _steps(path: Path, since: int, size: int) -> tuple[Step, ...]:
+    """What stands there between two places; nothing but new lines is ever written, so it can be remembered."""
     try:
-        with (folder / PROGRESS).open("rb") as file:
+        with path.open("rb") as file:
             file.seek(since)
-            lines = file.read().splitlines()
+            lines = file.read(max(size - since, 0)).splitlines()
     except FileNotFoundError:
         return ()
     steps = []
