@@ -1,6 +1,5 @@
-"""`python -m eval run DIR...`: how well the program finds things, measured through its own search."""
+"""`python -m eval …`: how well the program finds things and answers, how fast, and what it takes."""
 
-import json
 import sys
 import tempfile
 import time
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from eval import cli_compare, cli_run
 from eval.answers import Asking
 from eval.answers import answers as run_answers
 from eval.answers_report import print_answers
@@ -22,7 +22,6 @@ from eval.crowd import crowd as run_crowd
 from eval.datasets import DatasetError, load
 from eval.followups import followups as run_followups
 from eval.followups import print_followups
-from eval.fusions import FUSIONS
 from eval.generation import generation as run_generation
 from eval.generation import print_generation
 from eval.grounding import grounding as run_grounding
@@ -32,10 +31,10 @@ from eval.latency import print_latency
 from eval.moving import moving as run_moving
 from eval.moving import print_moving
 from eval.pictures import print_throughput, throughput
+from eval.printing import show
 from eval.reading import print_reading
 from eval.reading import reading as run_reading
-from eval.report import print_result, progress_bars
-from eval.run import run as run_dataset
+from eval.report import progress_bars
 from eval.shapes import held_out_scenes, write_datasets
 from eval.small_clip import train_small_clip
 from eval.stores import STORES
@@ -50,69 +49,17 @@ from rag.models.starter import generator_file
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 out = Console()
 err = Console(stderr=True)
-
-
-def _print_json(result: Any) -> None:
-    print(json.dumps(result, ensure_ascii=False))  # noqa: T201
+cli_run.register(app, out, err)
+cli_compare.register(app, out)
 
 
 def _show(result: dict[str, Any], as_json: bool, print_table: Callable[[dict[str, Any], Console], None]) -> None:
-    """A result as one JSON document, or as tables for a person."""
-    if as_json:
-        _print_json(result)
-    else:
-        print_table(result, out)
+    show(result, as_json, out, print_table)
 
 
 @app.callback()
 def main() -> None:
     """Benchmarks of retrieval. No question or document leaves this machine."""
-
-
-@app.command()
-def run(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="BEIR folders, or one with questions.jsonl.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document; a list for several DIRs.")] = False,
-    store: Annotated[str, typer.Option(help=STORES)] = "lance",
-    k: Annotated[int, typer.Option(min=10, max=1000, help="Documents ranked per question.")] = 100,
-    split: Annotated[str, typer.Option(help="The judgements: qrels/<split>.tsv.")] = "test",
-    embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
-    image_embedder: Annotated[str | None, typer.Option(help="As RAG_IMAGE_EMBEDDER.")] = None,
-    ocr: Annotated[bool | None, typer.Option(help="As RAG_OCR: read the text in pictures.")] = None,
-    chunk_tokens: Annotated[int | None, typer.Option(help="As RAG_CHUNK_TOKENS.")] = None,
-    reranker: Annotated[str | None, typer.Option(help="As RAG_RERANKER.")] = None,
-    fusions: Annotated[bool, typer.Option("--fusions", help="Score other ways to fuse beside ours.")] = False,
-    cache: Annotated[bool, typer.Option(help="Use vectors of earlier runs; turn off to measure times.")] = True,
-) -> None:
-    """Index each DIR in a temporary folder, ask its questions, and print nDCG, recall, MRR and MAP by retriever."""
-    prepare_environment()
-    settings = load_settings(
-        embedder=embedder, image_embedder=image_embedder, ocr=ocr, chunk_tokens=chunk_tokens, reranker=reranker
-    )
-    datasets = [load(folder, split) for folder in folders]
-    kept = settings.home / "cache" / "eval" if cache else None
-    others = tuple(FUSIONS) if fusions else ()
-    results = []
-    for dataset in datasets:
-        vectors, seeing = CachedEmbedder(build_embedder(settings), kept), build_image_embedder(settings)
-        looks = CachedImageEmbedder(seeing, kept) if seeing else None
-        with progress_bars(dataset.name, err) as progress:
-            found = run_dataset(
-                dataset,
-                vectors,
-                settings,
-                store=store,
-                depth=k,
-                fusions=others,
-                progress=progress,
-                image_embedder=looks,
-                reranker=build_reranker(settings),
-            )
-        results.append(found)
-        if not as_json:
-            print_result(found, out)
-    if as_json:
-        _print_json(results if len(results) > 1 else results[0])
 
 
 @app.command()

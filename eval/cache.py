@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -15,12 +16,15 @@ from rag.records import ModelState
 Rows = NDArray[np.float32]  # [N, dim]
 T = TypeVar("T")
 
+_SAVE_SECONDS = 20.0  # what a run that is killed loses of its embedding, at most
+
 
 class _Remembered:
     """Rows by key (a sha256) in `<folder>/<fingerprint>.npy`.
 
     `save` writes the file in one step; of two runs that save at once the later one wins, which costs the other's time
-    and nothing else. A file that cannot be read is ignored. With no `folder` nothing is read or written.
+    and nothing else. A long run saves now and then, so that one that is interrupted goes on where it was. A file that
+    cannot be read is ignored. With no `folder` nothing is read or written.
     """
 
     def __init__(self, fingerprint: str, dim: int, folder: Path | None) -> None:
@@ -31,16 +35,20 @@ class _Remembered:
         self._row = np.dtype([("key", np.uint8, (32,)), ("values", np.float32, (dim,))])
         self._known = self._read()
         self._saved = len(self._known)
+        self._save_due = time.monotonic() + _SAVE_SECONDS
 
     def rows(self, items: Mapping[bytes, T], keys: Sequence[bytes], embed: Callable[[list[T]], Rows]) -> Rows:
         """The rows of `keys`; those of `items` that are new are embedded first."""
         new = {key: item for key, item in items.items() if key not in self._known}
         self.hits += sum(key not in new for key in keys)
         self._known.update(zip(new, embed(list(new.values())), strict=True))
+        if time.monotonic() > self._save_due:
+            self.save()
         return np.stack([self._known[key] for key in keys]) if keys else np.zeros((0, self._dim), np.float32)
 
     def save(self) -> None:
         """Write what is known, when there is anything new."""
+        self._save_due = time.monotonic() + _SAVE_SECONDS
         if self.path is None or len(self._known) == self._saved:
             return
         table = np.empty(len(self._known), self._row)
@@ -71,7 +79,7 @@ class CachedEmbedder:
         self._embedder = embedder
         self.space, self.dim, self.max_tokens = embedder.space, embedder.dim, embedder.max_tokens
         self.fingerprint, self.tokenizer_file = embedder.fingerprint, embedder.tokenizer_file
-        self._remembered = _Remembered(self.fingerprint, self.dim, folder)
+        self._remembered = _Remembered(self.fingerprint + _insisted_on(embedder.state), self.dim, folder)
 
     @property
     def remembers(self) -> bool:
@@ -138,6 +146,11 @@ class CachedImageEmbedder:
     def save(self) -> None:
         """Keep what is new for the next run."""
         self._remembered.save()
+
+
+def _insisted_on(state: ModelState) -> str:
+    """The precision where somebody chose one: a fingerprint says nothing of it, and its effect is to be measured."""
+    return "" if state.loaded or state.precision == "auto" else f" {state.precision}"
 
 
 def _key(text: str, kind: str) -> bytes:

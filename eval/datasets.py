@@ -1,7 +1,8 @@
 """What is searched, what is asked, and which documents are right: folders in BEIR layout, or files with questions.
 
 BEIR layout (Thakur et al. 2021, https://arxiv.org/abs/2104.08663): `corpus.jsonl` with `_id`, `title` and `text`,
-`queries.jsonl` with `_id` and `text`, `qrels/<split>.tsv` with a heading and the columns query, document, grade.
+`queries.jsonl` with `_id` and `text`, `qrels/<split>.tsv` with the columns query, document, grade and, as a rule, a
+heading. Files are UTF-8, with or without a byte order mark, and lines end as on any system.
 A row of either may have `"image": "relative/path.jpg"`, a picture inside the folder; `text` is then its caption, or
 the words asked beside it, and may be left out.
 
@@ -20,6 +21,7 @@ from rag.errors import RagError
 from rag.ingest.attachments import MARK
 
 QUESTIONS = "questions.jsonl"
+_HEADINGS = frozenset({"score", "grade", "relevance", "rel", "label"})  # of the last column
 
 
 class DatasetError(RagError):
@@ -122,11 +124,13 @@ def _consistent(
     """
     known = {entry.id for entry in entries}
     queries = {query.id: query for query in asked}
-    kept = [query for query in asked if any(grade > 0 for grade in judged.get(query.id, {}).values())]
+    judged_right = [query for query in asked if any(grade > 0 for grade in judged.get(query.id, {}).values())]
+    kept = [query for query in judged_right if query.text.strip() or query.image]
     absent = {document for query in kept for document in judged[query.id] if document not in known}
     orphans = [query for query in judged if query not in queries]
     notes = [
-        (len(queries) - len(kept), "questions without a right document are left out"),
+        (len(queries) - len(judged_right), "questions without a right document are left out"),
+        (len(judged_right) - len(kept), "questions without a word or a picture are left out"),
         (len(orphans), "judged questions are not in queries.jsonl"),
         (len(absent), "judged documents are not in corpus.jsonl and count as not found"),
     ]
@@ -147,13 +151,15 @@ def _judgements(path: Path) -> dict[str, dict[str, int]]:
     judged: dict[str, dict[str, int]] = {}
     for line, at in _lines(path):
         columns = line.split("\t")
-        if columns[-1] == "score":  # the heading
+        if not judged and columns[-1].strip().lower() in _HEADINGS:
             continue
         try:
             query, document, grade = columns
-            judged.setdefault(query, {})[document] = int(grade)
+            known = judged.setdefault(query, {}).setdefault(document, int(grade))
         except ValueError as exc:
             raise DatasetError(f"{at}: expected query, document and a whole number, parted by tabs") from exc
+        if known != int(grade):
+            raise DatasetError(f"{at}: {document!r} is judged {known} and {int(grade)} for {query!r}; keep one of them")
     return judged
 
 
@@ -181,7 +187,7 @@ def rows_of(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """The lines of a file that are not blank, with the place of each."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:  # some systems put a byte order mark first
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield line.rstrip("\r\n"), f"{str(path)!r}, line {number}"

@@ -43,6 +43,11 @@ def per_query(judgements: Judgements, ranking: Ranking) -> dict[str, dict[str, f
     return scores
 
 
+def first_right(grades: Mapping[str, int], ranked: Sequence[str]) -> int | None:
+    """The place, from 1, of the first right document of `ranked`, None where there is none."""
+    return next((place for place, name in enumerate(ranked, start=1) if grades.get(name, 0) > 0), None)
+
+
 def mean(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     """Each measure averaged over the questions."""
     return {name: float(np.mean([row[name] for row in scores.values()])) for name in MEASURES}

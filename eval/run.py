@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from eval import metrics
-from eval.ask import HYBRID, ask
+from eval.ask import HYBRID, Rankings, ask
 from eval.cache import CachedEmbedder, CachedImageEmbedder
+from eval.configurations import OURS
 from eval.datasets import Dataset
 from eval.index import OnProgress, build_index, texts_have_looks
 from eval.stores import spaces_of, temporary_store
@@ -21,6 +22,7 @@ from rag.retrieve import fuse
 from rag.retrieve.search import beginning
 
 _LOOKS = "texts have a vector of the image embedder here, so that pictures find them; in the program they have none"
+_NAMED = 5  # documents of a question in its row
 
 Scores = Mapping[str, Mapping[str, float]]  # question -> measure -> value
 Progresses = Callable[[str], OnProgress]  # the name of a stage to how its progress is shown
@@ -33,6 +35,7 @@ def run(
     *,
     store: str = "lance",
     depth: int = metrics.DEPTH,
+    fusion: str = OURS,
     fusions: Sequence[str] = (),
     progress: Progresses = lambda stage: lambda done, total: None,
     image_embedder: CachedImageEmbedder | None = None,
@@ -42,21 +45,24 @@ def run(
 
     Args:
         depth: documents per question that are ranked; measures that look deeper than this count less than they could.
-        fusions: names in `eval.fusions`, scored beside ours.
+        fusion: whose one list the result is about: ours, or a name in `eval.fusions`.
+        fusions: names in `eval.fusions`, scored beside it.
         progress: called with "index" and "ask".
         image_embedder: what looks at pictures; without one they are found by their words.
         reranker: puts the first hits of the one list in its order.
     """
     started = time.monotonic()
     dataset = dataset if image_embedder is not None else dataset.without_looks()
+    if fusion != OURS:
+        fusions = tuple(dict.fromkeys([fusion, *fusions]))
     spaces = spaces_of(embedder, image_embedder)
     with (
         TemporaryDirectory(prefix="commonplace-eval-") as folder,
         temporary_store(store, spaces, settings) as (opened, _),
     ):
-        index = build_index(dataset, embedder, settings, opened, Path(folder), progress("index"), image_embedder)
-        index, known = replace(index, reranker=reranker), embedder.hits
         try:
+            index = build_index(dataset, embedder, settings, opened, Path(folder), progress("index"), image_embedder)
+            index, known = replace(index, reranker=reranker), embedder.hits
             if embedder.remembers:  # then nobody measures how long one question takes, and batches are quicker
                 texts = [beginning(text) for text in dataset.queries.values()]
                 embedder.embed([text for text in texts if text], "query")
@@ -67,16 +73,19 @@ def run(
                 image_embedder.save()
     scores = {name: metrics.per_query(dataset.judgements, ranking) for name, ranking in rankings.documents.items()}
     by_retriever = {name: metrics.mean(found) for name, found in scores.items()}
+    fused = HYBRID if fusion == OURS else fusion
     return {
         "dataset": dataset.name,
         "queries": len(dataset.queries),
         "documents": len(index.names),
         "chunks": index.chunks,
-        "metrics": by_retriever[HYBRID],
+        "metrics": by_retriever[fused],
+        "fused": fused,
         "by_retriever": by_retriever,
         **({"by_direction": by_direction(dataset, scores)} if _has_pictures(dataset) else {}),
         "intervals": {name: {"ndcg@10": metrics.interval(found)} for name, found in scores.items()},
         "per_query": {query: {name: found[query] for name, found in scores.items()} for query in dataset.queries},
+        "questions": _questions(dataset, rankings, fused),
         "notes": [*dataset.notes, *([_LOOKS] if image_embedder and texts_have_looks(dataset) else [])],
         "settings": _settings(embedder, image_embedder, settings, store, depth)
         | {"reranker": reranker.state.name if reranker else None},
@@ -87,6 +96,28 @@ def run(
         },
         "ms": _medians(rankings.ms),
         "seconds": time.monotonic() - started,
+    }
+
+
+def _questions(dataset: Dataset, rankings: Rankings, fused: str) -> dict[str, Any]:
+    """Of each question its words, what is right, where each retriever has the first right one, and what came first."""
+
+    def shown(name: str) -> str:
+        """Files as they lie in their folder, so that a report does not tell where that is."""
+        return Path(name).relative_to(dataset.folder).as_posix() if dataset.folder else name
+
+    return {
+        query: {
+            "text": text,
+            "right": [shown(name) for name, grade in dataset.judgements[query].items() if grade > 0][:_NAMED],
+            "rank": {
+                name: metrics.first_right(dataset.judgements[query], ranking[query])
+                for name, ranking in rankings.documents.items()
+                if query in ranking
+            },
+            "found": [shown(name) for name in rankings.documents[fused].get(query, ())[:_NAMED]],
+        }
+        for query, text in dataset.queries.items()
     }
 
 

@@ -42,6 +42,26 @@ def test_another_split(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize("heading", ["", "query-id\tcorpus-id\tscore\n", "QueryID\tDocID\tRelevance\n"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_headings_line_ends_and_byte_order_marks(tmp_path: Path, heading: str, ending: str, mark: bytes) -> None:
+    expected = load(tiny(tmp_path))
+    (tmp_path / "qrels" / "test.tsv").write_text(f"{heading}q1\td2\t1\nq1\td2\t1\nq2\td3\t1\nq3\td1\t1\n", "utf-8")
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        file = tmp_path / name
+        file.write_bytes(mark + file.read_bytes().replace(b"\n", ending.encode()))
+    assert load(tmp_path) == expected
+
+
+def test_questions_without_words_are_left_out(tmp_path: Path) -> None:
+    queries = [{"_id": "q1", "text": "one?"}, {"_id": "q2", "text": " \n"}]
+    beir(tmp_path, [{"_id": "d1", "text": ""}], queries, [("q1", "d1", 1), ("q2", "d1", 1)])
+    dataset = load(tmp_path)
+    assert dataset.queries == {"q1": "one?"}
+    assert dataset.notes == ("1 questions without a word or a picture are left out",)
+
+
 def test_quotation_marks_in_judgements_are_letters(tmp_path: Path) -> None:
     beir(tmp_path, [{"_id": '"a', "text": "x"}], [{"_id": "q", "text": "?"}], [("q", '"a', 1)])
     assert load(tmp_path).judgements == {"q": {'"a': 1}}
@@ -58,6 +78,8 @@ def test_quotation_marks_in_judgements_are_letters(tmp_path: Path) -> None:
         ("queries.jsonl", '{"_id": "other", "text": "?"}\n', "no question"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1 d1 1\n", "line 2.*parted by tabs"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1\td1\thigh\n", "line 2.*whole number"),
+        ("qrels/test.tsv", "q1\td1\thigh\n", "line 1.*whole number"),
+        ("qrels/test.tsv", "q1\td2\t1\nq1\td2\t0\n", "line 2.*'d2' is judged 1 and 0 for 'q1'"),
     ],
 )
 def test_broken_files_are_named_with_the_line(tmp_path: Path, name: str, content: str, message: str) -> None:

@@ -86,6 +86,17 @@ def test_files_with_questions(tmp_path: Path) -> None:
     assert found["by_retriever"]["bm25"]["recall@10"] == 1
 
 
+def test_empty_and_very_long_documents(tmp_path: Path) -> None:
+    """Documents without a word are in no list; of one of 200,000 characters the last sentence is found as well."""
+    long = "The same sentence about nothing at all. " * 5_000 + "The walrus sleeps here."
+    corpus = [{"_id": "empty", "text": ""}, {"_id": "blank", "text": " \n\t"}, {"_id": "long", "text": long}]
+    folder = beir(tmp_path / "odd", corpus, [{"_id": "q", "text": "walrus"}], [("q", "long", 1), ("q", "empty", 1)])
+    found = result(folder, tmp_path, fusion="rrf")
+    assert found["documents"] == 3
+    assert found["metrics"]["mrr@10"] == 1
+    assert found["metrics"]["recall@100"] == 0.5
+
+
 def test_other_fusions_stand_beside_ours_on_demand(tmp_path: Path) -> None:
     found = result(tiny(tmp_path / "tiny"), tmp_path, fusions=("rrf", "relative.7"))
     assert list(found["by_retriever"]) == ["text", "bm25", "hybrid", "rrf", "relative.7"]
