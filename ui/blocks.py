@@ -42,6 +42,7 @@ _EVENTS = (
     "dismiss",
     "remove",
     "search",
+    "mark",
     "pull_model",
     "use_model",
     "remove_model",
@@ -59,6 +60,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
     with gr.Blocks(title="Commonplace", analytics_enabled=False, fill_width=True, fill_height=True) as page:
         _part("header", render_header())
         status = _part("status")
+        marked = _part("marked")
         chat = _chat(desk.library.settings.max_file_mb)
         library = _library()
         searched_with, looking, results = _search()
@@ -89,6 +91,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             "dismiss": [jobs_here, jobs_there],
             "remove": [notice],
             "search": [looking, results],
+            "mark": [marked],
             "pull_model": [model_tasks, models],
             "use_model": [model_tasks, models, servers],
             "find_servers": [servers],

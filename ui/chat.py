@@ -7,6 +7,7 @@ from ui.controls import button, icon_button, problem, search_field
 from ui.copying import copied
 from ui.html import Html, join, tag
 from ui.links import asked_address, is_digest
+from ui.marks import MarksOf, no_marks, render_thumbs
 from ui.render import render_answer, render_words
 from ui.runs import Run
 from ui.support import render_counts
@@ -63,9 +64,9 @@ def _row(conversation: Conversation, current: str) -> Html:
 # --- the turns ---------------------------------------------------------------------------------------------------
 
 
-def render_thread(conversation: Conversation, status: Status) -> Html:
-    """All finished turns of a conversation; `status` says what they were drawn from."""
-    turns = (_turn(number, turn, status) for number, turn in enumerate(conversation.turns))
+def render_thread(conversation: Conversation, status: Status, marks_of: MarksOf = no_marks) -> Html:
+    """All finished turns of a conversation; `status` says what they were drawn from, `marks_of` what is marked."""
+    turns = (_turn(number, turn, status, marks_of) for number, turn in enumerate(conversation.turns))
     return tag("section", *turns, class_="thread", aria_label="Conversation", data_conversation=conversation.id)
 
 
@@ -79,13 +80,14 @@ def render_run(run: Run) -> Html:
         _understood(run.question, run.understood),
         tag("div", body, class_="answer", aria_busy="true" if run.live else "false"),
         class_="turn live" if run.live else "turn failed",
+        data_shown=run.shown or None,
         data_question=run.question,
         data_picture=run.picture or None,
         data_state=run.state,
     )
 
 
-def _turn(number: int, turn: Turn, status: Status) -> Html:
+def _turn(number: int, turn: Turn, status: Status, marks_of: MarksOf) -> Html:
     answer = turn.answer
     passages = {passage.number: passage for passage in answer.passages}
     written = render_answer(answer.text, passages, answer.sentences, f"why-{number}")
@@ -98,9 +100,10 @@ def _turn(number: int, turn: Turn, status: Status) -> Html:
         _stopped(answer),
         _search_instead(answer),
         None if answer.abstained else render_counts(answer.sentences),
-        tag("div", print_line, _actions(number, answer), class_="turn-foot"),
+        tag("div", print_line, _actions(number, answer, marks_of), class_="turn-foot"),
         class_="turn",
         data_turn=number,
+        data_shown=answer.shown or None,
         data_question=turn.question,
         data_picture=answer.picture or None,
     )
@@ -136,13 +139,14 @@ def _stopped(answer: Answer) -> Html | None:
     return tag("p", words[answer.finish], class_="aside") if answer.finish in words else None
 
 
-def _actions(number: int, answer: Answer) -> Html:
+def _actions(number: int, answer: Answer, marks_of: MarksOf) -> Html:
     many = count(len(answer.passages), "source")
     return tag(
         "div",
         button("Copy", "copy", drawing="copy", look="quiet", text=copied(answer)),
         button("Ask again", "retry", drawing="retry", look="quiet", turn=number),
         button(many, "sources", drawing="library", look="quiet", turn=number) if answer.passages else None,
+        render_thumbs(marks_of(answer.shown)) if answer.shown else None,
         class_="actions",
     )
 

@@ -67,6 +67,7 @@ window.commonplace = window.commonplace || {};
   const bar = make("div", { className: "drawer-bar" });
   let opener = null;
   let gallery = [];
+  let tell = () => {};
   let at = 0;
 
   steps.append(before, where, after);
@@ -81,8 +82,10 @@ window.commonplace = window.commonplace || {};
     if (opener?.isConnected) opener.focus();
   });
 
-  // `beside` are the addresses of the pictures among which this one stands.
-  function openSource(address, beside = []) {
+  // `beside` are the addresses of the pictures among which this one stands. `onAct` is told of each address that is
+  // looked at ("open"), and from which something is copied ("copy").
+  function openSource(address, beside = [], onAct = () => {}) {
+    tell = onAct;
     if (!drawer.open) opener = document.activeElement;
     gallery = beside.includes(address) ? beside : [address];
     at = gallery.indexOf(address);
@@ -93,10 +96,12 @@ window.commonplace = window.commonplace || {};
 
   function show() {
     const address = gallery[at];
+    tell("open", address);
     const picture = address.includes("picture=");
     const frame = make("iframe", { src: address, title: picture ? "Picture" : "Source" });
     frame.addEventListener("load", () => {
       frame.contentDocument?.addEventListener("keydown", onKey);
+      frame.contentDocument?.addEventListener("copy", () => tell("copy", address));
       drawer.classList.toggle("wide", Boolean(frame.contentDocument?.querySelector("main.wide")));
     });
     bar.replaceChildren(...(gallery.length > 1 ? [apart, steps, close] : [apart, close]));

@@ -16,7 +16,8 @@ from rag.models.choice import choose_model
 from rag.models.installed import ModelKind, installed_model
 from rag.models.pull import remove
 from rag.models.servers import find_servers
-from rag.records import Kind
+from rag.records import Answer, Kind
+from rag.tune.records import Act
 from ui.asked import Where, render_alike, render_asked, render_refused
 from ui.chat import render_conversations, render_run, render_thread
 from ui.controls import problem
@@ -28,11 +29,13 @@ from ui.library import render_failures, render_jobs, render_table, sort_document
 from ui.links import is_like
 from ui.machine import models_of, references_in_use
 from ui.models_page import render_models, render_tasks
+from ui.runs import Run
 from ui.search import render_results, where_kinds
 from ui.servers import Servers, render_servers
 from ui.sources import render_sources
 from ui.status import render_off, status_line
 from ui.welcome import render_welcome
+from ui.words import sentence
 
 _FRAME = 0.08  # seconds between two pictures of an answer in the making
 _SEARCHED = 20
@@ -112,8 +115,7 @@ class Events:
         number = _number(event, "turn")
         if conversation is None or not 0 <= number < len(conversation.turns):
             return render_sources(())
-        answer = conversation.turns[number].answer
-        return render_sources(answer.passages, (c.number for c in answer.citations))
+        return self._sources_of(conversation.turns[number].answer)
 
     def find(self, event: gr.EventData, request: gr.Request) -> Any:
         """The conversations that hold the words looked for."""
@@ -128,10 +130,30 @@ class Events:
         return self._list(_word(event, "current"), _word(event, "find"))
 
     def delete(self, event: gr.EventData) -> Html:
-        conversation = _word(event, "conversation")
-        self._desk.runs.forget(conversation)
-        self._desk.library.conversations.delete(conversation)
-        return self._list(_word(event, "current"), _word(event, "find"))
+        """Delete a conversation, with what was logged of its answers."""
+        desk, conversation = self._desk, _word(event, "conversation")
+        desk.runs.forget(conversation)
+        kept = desk.conversation(conversation)
+        shown = [turn.answer.shown for turn in kept.turns if turn.answer.shown] if kept else []
+        desk.library.conversations.delete(conversation)
+        trouble = _trouble(lambda: desk.library.feedback.forget_lists(shown))
+        return join([trouble, self._list(_word(event, "current"), _word(event, "find"))])
+
+    # --- feedback ---
+
+    def mark(self, event: gr.EventData) -> Html:
+        """Log what was done with a list or one of its sources; what is wrong with it, for the page to say."""
+        act = _word(event, "act")
+        if act not in get_args(Act):
+            return Html("")
+        shown, chunk, back = _word(event, "shown"), _word(event, "chunk"), bool(_value(event, "back"))
+        try:
+            self._desk.library.feedback.choose(shown, cast(Act, act), chunk, taken_back=back)
+        except RagError as error:
+            if act in ("open", "copy"):  # nobody asked for that to be kept
+                return Html("")
+            return tag("p", sentence(str(error)), data_refused=_number(event, "order"))
+        return Html("")
 
     def _follow(self, name: str, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """The conversation at once, then its answer in the making, until it is done or the page looks elsewhere."""
@@ -144,7 +166,7 @@ class Events:
             run = self._desk.runs.get(name)
             if run is not None and run is not shown:
                 same = shown is not None and shown.passages is run.passages
-                cards = gr.skip() if same else render_sources(run.passages)
+                cards = gr.skip() if same else self._sources_being_read(run)
                 yield gr.skip(), gr.skip(), render_run(run), cards
                 shown = run
         if shown is not None and run is None and is_latest():
@@ -161,11 +183,20 @@ class Events:
             return self._list("", words), welcome, Html(""), Html("")
         last = conversation.turns[-1].answer if conversation.turns else None
         if run is not None:
-            cards = render_sources(run.passages, searching=run.live)
+            cards = self._sources_being_read(run)
         elif last is not None:
-            cards = render_sources(last.passages, (c.number for c in last.citations))
+            cards = self._sources_of(last)
         live = render_run(run) if run is not None else Html("")
-        return self._list(name, words), render_thread(conversation, status), live, cards
+        thread = render_thread(conversation, status, desk.library.feedback.marks)
+        return self._list(name, words), thread, live, cards
+
+    def _sources_of(self, answer: Answer) -> Html:
+        cited, shown = (citation.number for citation in answer.citations), answer.shown
+        return render_sources(answer.passages, cited, shown=shown, marks=self._desk.library.feedback.marks(shown))
+
+    def _sources_being_read(self, run: Run) -> Html:
+        marks = self._desk.library.feedback.marks(run.shown)
+        return render_sources(run.passages, searching=run.live, shown=run.shown, marks=marks)
 
     def _list(self, current: str, words: str) -> Html:
         found = self._desk.library.conversations.list(words.strip())
@@ -309,10 +340,12 @@ class Events:
                 like=like,
                 k=_PICTURES if kinds == ("image",) else _SEARCHED,
                 where=where_kinds(kinds),
+                audience="person" if _value(event, "settled") else "typist",
             )
         except RagError as error:
             return problem(str(error))
-        return render_results(result, off if asked or like or "image" in kinds else None)
+        marks = library.feedback.marks(result.shown)
+        return render_results(result, off if asked or like or "image" in kinds else None, marks)
 
     def refresh(self, _: gr.EventData, request: gr.Request) -> Around:
         """The status line, the jobs and the models, after something changed."""

@@ -5,6 +5,7 @@
 (() => {
   const { announce, inquire, openSource, closeSource } = window.commonplace;
   const { connectFiles, choosePicture, chooseFiles, isReceiving, received } = window.commonplace;
+  const { connectMarks, knowMarks, mark, note, onMarked } = window.commonplace;
   const SLACK = 96; // pixels from the end of a conversation that still count as being at its end
   const state = {
     conversation: "",
@@ -32,6 +33,7 @@
     let order = 0; // requests may overtake one another on their way
     send = (name, data = {}) => known.has(name) && trigger(name, { ...data, order: (order += 1) });
     connectFiles(attachOrAdopt, uploader, () => beatIn(250));
+    connectMarks(send);
     window.addEventListener("hashchange", route);
     watch();
     route();
@@ -79,9 +81,10 @@
     const { text, column, down, all } = state.library;
     send("table", { text, column, down, all, kinds: kindsOf(state.library) });
   };
-  const loadResults = () => {
+  // `settled`: the words are whole, and the list is logged; while they are typed it is once something is done with it.
+  const loadResults = (settled = false) => {
     const { picture, like } = tile("search");
-    send("search", { text: state.search.text, kinds: kindsOf(state.search), picture, like });
+    send("search", { text: state.search.text, kinds: kindsOf(state.search), picture, like, settled });
   };
   const loadList = () => send("find", { find: state.find, conversation: state.conversation });
 
@@ -138,6 +141,7 @@
       onThread();
       onTable();
       onTile();
+      onMarked();
       for (const fold of $$("details[data-fold]")) fold.open = state.unfolded.has(fold.dataset.fold);
       for (const job of $$("#jobs-here .job")) job.hidden = state.done.has(job.dataset.job);
     };
@@ -249,7 +253,10 @@
   function openLink(link) {
     const list = link.closest(".cards, .results, table");
     const address = link.getAttribute("href");
-    openSource(address, list ? $$("a[data-view]", list).map((other) => other.getAttribute("href")) : []);
+    const beside = list ? $$("a[data-view]", list) : [];
+    const links = new Map([...beside, link].map((other) => [other.getAttribute("href"), other]));
+    const addresses = beside.map((other) => other.getAttribute("href"));
+    openSource(address, addresses, (act, looked) => note(act, links.get(looked)));
   }
 
   function light(number, on) {
@@ -292,13 +299,19 @@
       $("[data-field=search]").value = state.search.text = el.dataset.text;
       const { picture, like } = tile("search");
       if (picture || like) send("detach", { where: "search" }); // of an earlier search; without it this one begins
-      else loadResults();
+      else loadResults(true);
       go("#search");
     },
     copy: async (el) => {
       await navigator.clipboard.writeText(el.dataset.text);
       announce("Copied.");
+      note("copy", el);
     },
+    mark: (el) => {
+      mark(el);
+      knowMarks();
+    },
+    "know-marks": knowMarks,
     rename: async (el) => {
       const title = await inquire("Rename the conversation", "", "Rename", el.dataset.title);
       const { conversation } = el.dataset;
@@ -306,7 +319,7 @@
     },
     delete: async (el) => {
       const { conversation, title } = el.dataset;
-      const sure = await inquire("Delete this conversation?", `“${title}” and its answers go. Your documents stay.`, "Delete");
+      const sure = await inquire("Delete this conversation?", `“${title}” and its answers go, with your marks. Your documents stay.`, "Delete");
       if (!sure) return;
       const current = conversation === state.conversation ? "" : state.conversation;
       send("delete", { conversation, current, find: state.find });
@@ -379,6 +392,8 @@
 
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-open]");
+    const apart = link || event.target.closest("a.original");
+    if (apart && (apart !== link || event.ctrlKey || event.metaKey || event.shiftKey)) note("open", apart);
     if (link && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
       event.preventDefault();
       openLink(link);
@@ -406,7 +421,8 @@
       askWhatIsWritten();
     } else if (event.target.matches(".search-form")) {
       event.preventDefault();
-      loadResults();
+      clearTimeout(typing);
+      loadResults(true);
     }
   });
 

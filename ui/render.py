@@ -48,6 +48,7 @@ def chip(passage: Passage) -> Html:
         class_="cite",
         href=source_address(passage),
         data_number=number,
+        data_chunk=passage.hit.chunk.id,
         data_open=True,
         aria_label=f"Source {number}: {title_of(passage.hit.chunk)}",
     )

@@ -13,7 +13,7 @@ from ui.picture_routes import add_picture_routes
 from ui.source_page import render_problem, render_source
 
 _HERE = Path(__file__).parent
-SCRIPTS = ("dialogs.js", "files.js", "page.js")  # in the order in which they are run
+SCRIPTS = ("dialogs.js", "files.js", "marks.js", "page.js")  # in the order in which they are run
 _ASSETS = {
     "style.css": "text/css",
     "pictures.css": "text/css",

@@ -12,7 +12,18 @@ from typing import Literal, Protocol
 from rag.api.gate import Gate
 from rag.errors import RagError
 from rag.filters import Filter
-from rag.records import AnswerEvent, Conversation, Delta, Done, Message, Passage, Retrieved, SearchResult, Turn
+from rag.records import (
+    AnswerEvent,
+    Audience,
+    Conversation,
+    Delta,
+    Done,
+    Message,
+    Passage,
+    Retrieved,
+    SearchResult,
+    Turn,
+)
 from ui.asked import Asked
 from ui.pulse import Pulse
 
@@ -31,6 +42,7 @@ class Answerer(Protocol):
         history: Sequence[Message] = (),
         where: Filter | None = None,
         stop: threading.Event | None = None,
+        audience: Audience = "program",
     ) -> Iterator[AnswerEvent]: ...
 
 
@@ -57,6 +69,11 @@ class Run:
     @property
     def live(self) -> bool:
         return self.state != "failed"
+
+    @property
+    def shown(self) -> str:
+        """The id of its sources in the log of feedback, "" where they are not logged."""
+        return self.result.shown if self.result else ""
 
     @property
     def understood(self) -> str:
@@ -116,7 +133,9 @@ class Runs:
             run = replace(run, state="searching")
             self._set(run)
             try:
-                for event in self._library.ask(run.question, picture=picture, history=past, stop=run.stop):
+                for event in self._library.ask(
+                    run.question, picture=picture, history=past, stop=run.stop, audience="person"
+                ):
                     run = self._advance(run, event)
             except RagError as error:
                 self._set(replace(run, state="failed", error=str(error)))

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 
 from rag.filters import Filter, In, Or
 from rag.records import Chunk, Hit, Kind, SearchResult
+from rag.tune.standing import Marks
 from ui.html import Html, join, tag
 from ui.icons import icon, kind_icon
 from ui.links import chunk_address
+from ui.marks import render_hint, render_judgements
 from ui.picture_card import alike, also_in, shows_picture, thumbnail, title_of
 from ui.sources import found_by, mark, place, quotation
 from ui.words import count, found_in
@@ -25,8 +27,11 @@ def where_kinds(kinds: Sequence[Kind]) -> Filter | None:
     return Or(tuple(parts)) if len(parts) > 1 else next(iter(parts), None)
 
 
-def render_results(result: SearchResult | None, off: Html | None = None) -> Html:
-    """The list, or what to do about an empty one. `off` says that pictures are not understood, where it matters."""
+def render_results(result: SearchResult | None, off: Html | None = None, marks: Marks | None = None) -> Html:
+    """The list, or what to do about an empty one. `off` says that pictures are not understood, where it matters.
+
+    `marks` is what is marked in the list, if it is one in which something can be.
+    """
     if result is None:
         words = "Search finds passages and pictures by meaning and by words. Nothing is sent anywhere."
         return tag("div", tag("p", words, class_="none"), off)
@@ -34,12 +39,15 @@ def render_results(result: SearchResult | None, off: Html | None = None) -> Html
     if not result.hits:
         nothing = "Nothing in your library matches. Try other words, or fewer kinds."
         return tag("div", tag("p", nothing, class_="none", role="status"), *notes, off)
+    marked = (marks or Marks()) if result.shown else None
     return tag(
         "div",
         tag("div", tag("p", _counted(result), class_="counted", role="status"), _toggle(result), class_="results-head"),
         *notes,
-        tag("ol", *(_result(hit, result.query) for hit in result.hits), class_="results"),
+        render_hint() if result.shown else None,
+        tag("ol", *(_result(hit, result.query, marked) for hit in result.hits), class_="results"),
         off,
+        data_shown=result.shown or None,
     )
 
 
@@ -65,7 +73,7 @@ def _toggle(result: SearchResult) -> Html | None:
     )
 
 
-def _result(hit: Hit, query: str) -> Html:
+def _result(hit: Hit, query: str, marks: Marks | None) -> Html:
     chunk = hit.chunk
     address = chunk_address(chunk, best_line(chunk, query))
     return tag(
@@ -84,9 +92,11 @@ def _result(hit: Hit, query: str) -> Html:
             quotation(chunk, snippet(chunk.text, query)),
             tag("div", found_by(hit), alike(chunk), class_="chips"),
             also_in(hit.also),
+            None if marks is None else render_judgements(chunk.id, title_of(chunk), marks),
             class_="about",
         ),
         class_="card picture" if shows_picture(chunk) else "card",
+        data_chunk=chunk.id,
     )
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from rag.records import Chunk, Evidence, FoundBy, Hit, Passage
+from rag.tune.standing import Marks
 from ui.html import Html, escape, join, tag
 from ui.icons import icon, kind_icon
 from ui.links import original_address, source_address
+from ui.marks import render_hint, render_judgements
 from ui.picture_card import alike, also_in, shows_picture, thumbnail, title_of, whence
 from ui.words import chance_words, file_name, folder, ordinal
 
@@ -21,24 +23,40 @@ _RETRIEVERS = {
 _OF_WORDS = ("text", "bm25")  # told also where they did not find it
 
 
-def render_sources(passages: Sequence[Passage], cited: Iterable[int] = (), *, searching: bool = False) -> Html:
-    """The column of cards, numbered as in the answer; cards that the answer cites are marked."""
+def render_sources(
+    passages: Sequence[Passage],
+    cited: Iterable[int] = (),
+    *,
+    searching: bool = False,
+    shown: str = "",
+    marks: Marks | None = None,
+) -> Html:
+    """The column of cards, numbered as in the answer; cards that the answer cites are marked.
+
+    `shown` is the list's id in the log of feedback, "" where none is kept; `marks` is what is marked in it.
+    """
     if not passages:
         words = "Looking through your library…" if searching else "The sources of an answer appear here."
         return tag("aside", tag("p", words, class_="none"), class_="sources", aria_label="Sources", data_empty=True)
     numbers = set(cited)
-    cards = (card(passage, cited=passage.number in numbers) for passage in passages)
+    marked = (marks or Marks()) if shown else None
+    cards = (card(passage, cited=passage.number in numbers, marks=marked) for passage in passages)
     return tag(
         "aside",
         tag("h2", "Sources"),
+        render_hint() if shown else None,
         tag("ol", *cards, class_="cards"),
         class_="sources",
         aria_label="Sources of the answer",
+        data_shown=shown or None,
     )
 
 
-def card(passage: Passage, *, cited: bool) -> Html:
-    """One source: number, kind, title, place, the passage with its evidence marked, and who found it."""
+def card(passage: Passage, *, cited: bool, marks: Marks | None = None) -> Html:
+    """One source: number, kind, title, place, the passage with its evidence marked, who found it, and what is marked.
+
+    `marks` is None where nothing can be.
+    """
     chunk = passage.hit.chunk
     return tag(
         "li",
@@ -55,8 +73,10 @@ def card(passage: Passage, *, cited: bool) -> Html:
         tag("div", found_by(passage.hit), alike(chunk), _original(chunk), class_="chips"),
         also_in(passage.hit.also),
         None if passage.in_prompt else tag("p", "Found, but not given to the model.", class_="aside"),
+        None if marks is None else render_judgements(chunk.id, title_of(chunk), marks),
         class_="card" + (" picture" if shows_picture(chunk) else "") + (" cited" if cited else ""),
         data_number=passage.number,
+        data_chunk=chunk.id,
     )
 
 

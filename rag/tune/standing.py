@@ -9,7 +9,7 @@ from rag.tune.records import Act, Choice
 
 JUDGEMENTS: frozenset[Act] = frozenset({"pin", "this", "wrong"})
 THUMBS: frozenset[Act] = frozenset({"up", "down"})
-_AGAINST: Mapping[Act, tuple[Act, ...]] = {
+AGAINST: Mapping[Act, tuple[Act, ...]] = {
     "up": ("down",),
     "down": ("up",),
     "pin": ("wrong",),
@@ -47,7 +47,7 @@ class Standing:
     def add(self, choice: Choice) -> None:
         """A choice was made, or taken back."""
         topic = self._topic(choice)
-        for act in (choice.act, *_AGAINST.get(choice.act, ())):
+        for act in (choice.act, *AGAINST.get(choice.act, ())):
             if act == choice.act or not choice.taken_back:
                 self._drop(topic, choice.chunk, act)
         if not choice.taken_back:

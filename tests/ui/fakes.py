@@ -21,6 +21,7 @@ from rag.records import (
     AddReport,
     Answer,
     AnswerEvent,
+    Audience,
     Box,
     Chunk,
     Citation,
@@ -52,6 +53,8 @@ from rag.records import (
     chunk_id,
     document_id,
 )
+from rag.tune.feedback import FeedbackLog
+from rag.tune.records import ShownChunk
 
 NOW = datetime(2025, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -191,6 +194,7 @@ class FakeLibrary:
     def __init__(self, home: Path, documents: Sequence[Document] = (), pace: float = 0.0) -> None:
         self.settings = Settings(home=home, port=0)
         self.conversations = FakeConversations()
+        self.feedback = FeedbackLog(home / "feedback.jsonl")
         self.pace = pace
         self.bad: dict[str, str] = {}
         self.trouble: RagError | None = None  # raised by the next answers
@@ -368,6 +372,7 @@ class FakeLibrary:
         like: str = "",
         k: int | None = None,
         where: Filter | None = None,
+        audience: Audience = "program",
     ) -> SearchResult:
         if not (text.strip() or picture or like):
             raise InvalidQuery("the query is empty; write a word or more")
@@ -380,7 +385,12 @@ class FakeLibrary:
             for rank, (score, d) in enumerate(best, 1)
         )
         notes = () if self.eyes or not (picture or like) else ("Pictures are not compared by what they look like.",)
-        return SearchResult(text, hits or self._alike(picture, like), {"embed": 2.0, "bm25": 1.0}, notes)
+        found = SearchResult(text, hits or self._alike(picture, like), {"embed": 2.0, "bm25": 1.0}, notes)
+        return found if audience == "program" or picture or like else self._logged(found, audience == "person")
+
+    def _logged(self, result: SearchResult, settled: bool) -> SearchResult:
+        chunks = [ShownChunk(hit.chunk.id, hit.chunk.document_id, hit.rank, {"bm25": hit.rank}) for hit in result.hits]
+        return replace(result, shown=self.feedback.show(result.query, "fake", "", chunks, settled=settled))
 
     def _alike(self, picture: bytes | None, like: str) -> tuple[Hit, ...]:
         """Pictures by how near their colour is to that of `picture`, or of the one whose chunk is `like`."""
@@ -426,10 +436,11 @@ class FakeLibrary:
         where: Filter | None = None,
         stop: threading.Event | None = None,
         answer_tokens: int | None = None,
+        audience: Audience = "program",
     ) -> Iterator[AnswerEvent]:
         if self.trouble is not None:
             raise self.trouble
-        result = self.search(question, picture=picture)
+        result = self.search(question, picture=picture, audience=audience)
         passages = tuple(self._passage(hit, question) for hit in result.hits)
         yield Retrieved(result, passages)
         time.sleep(self.pace)
@@ -453,6 +464,7 @@ class FakeLibrary:
                 abstained=not passages,
                 tokens=len(pieces),
                 ms={"embed": 2.0, "bm25": 1.0, "first_token": 400.0, "generate": 1000.0},
+                shown=result.shown,
             )
         )
 
