@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from eval import cli_compare, cli_run
+from eval import cli_compare, cli_run, cli_tuning
 from eval.answers import Asking
 from eval.answers import answers as run_answers
 from eval.answers_report import print_answers
@@ -51,6 +51,7 @@ out = Console()
 err = Console(stderr=True)
 cli_run.register(app, out, err)
 cli_compare.register(app, out)
+cli_tuning.register(app, out, err)
 
 
 def _show(result: dict[str, Any], as_json: bool, print_table: Callable[[dict[str, Any], Console], None]) -> None:
