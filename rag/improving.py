@@ -14,6 +14,7 @@ from rag.config import Settings
 from rag.databases import Databases
 from rag.gathering import Gatherer
 from rag.live import LiveIndex
+from rag.mapping import POINTS, MadeMap, Mapper
 from rag.protocols import Embedder, ImageEmbedder, Reranker
 from rag.records import SwitchReport
 from rag.switching import Switcher
@@ -163,6 +164,36 @@ class Improver:
         """
         raise NotImplementedError
 
+    def make_map(
+        self,
+        a: str = "",
+        b: str = "",
+        *,
+        points: int = POINTS,
+        on_step: OnStep = lambda step: None,
+        stop: Event | None = None,
+    ) -> MadeMap | None:
+        """See `rag.mapping.Mapper.make_map`: a page that shows the library before and after it learnt."""
+        mapper = Mapper(
+            self._settings.home,
+            self._index,
+            self._switcher.versions,
+            self._build_embedder,
+            tuned=self._tuned_embedder,
+            live=lambda: live.name if (live := self.live()) is not None else "",
+            pairs=self.pairs,
+        )
+        return mapper.make_map(a, b, points=points, on_step=on_step, stop=stop)
+
     def watch(self) -> str | None:
         """A proposal to roll back, in plain words, where people are less content than before the last swap; or None."""
+        raise NotImplementedError
+
+    def _tuned_embedder(self, name: str) -> Embedder | None:
+        """What embeds queries as the candidate of that name does; None where there is no such candidate."""
+        found = next((candidate for candidate in self.candidates() if candidate.name == name), None)
+        if found is None:
+            return None
+        if found.embedder is not None:
+            return self._build_embedder(found.embedder)
         raise NotImplementedError

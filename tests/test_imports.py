@@ -43,12 +43,13 @@ MAY_IMPORT = {
     "rag.switching": SHARED | {"rag.carrying", "rag.databases", "rag.store"},
     "rag.improving": SHARED
     | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.carrying"}
-    | {"rag.databases", "rag.gathering", "rag.live", "rag.switching"},
+    | {"rag.databases", "rag.gathering", "rag.live", "rag.mapping", "rag.switching"},
     "rag.namings": SHARED | {"rag.ingest", "rag.tune"},
     "rag.gathering": SHARED | {"rag.databases", "rag.ingest", "rag.namings", "rag.tune"},
     "rag.evaluating": SHARED | {"rag.tune"},
     "rag.thumbnails": {"rag.errors"},
     "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},
+    "rag.mapping": SHARED | {"rag.live", "rag.store", "rag.tune"},
     "rag.looking": SHARED | {"rag.ingest", "rag.store"},
     "rag.gallery": SHARED | {"rag.ingest", "rag.thumbnails"},
     "rag.library": SHARED
@@ -85,7 +86,8 @@ MAY_IMPORT = {
     "rag.cli_mcp": SHARED | {"rag.build", "rag.library", "rag.api"},
     "rag.cli_models": SHARED
     | {"rag.build", "rag.cli_servers", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
-    "rag.cli_tune": SHARED | {"rag.build", "rag.library", "rag.progress", "rag.terminal", "rag.tune"},
+    "rag.cli_tune": SHARED
+    | {"rag.build", "rag.library", "rag.mapping", "rag.progress", "rag.terminal", "rag.tune"},
     "rag.cli_servers": {"rag.models", "rag.servers", "rag.terminal"},
     "ui": SHARED | {"rag.library", "rag.api", "rag.models", "rag.tune", "rag.evaluating"},
     "eval": SHARED

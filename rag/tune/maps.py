@@ -130,7 +130,8 @@ def _placed(method: str, documents: Vectors, queries: Sequence[Vectors], seed: i
     """The documents once, with each set of queries among them."""
     if method == "PCA":
         laid = plane(documents, 2)
-        return [Placed(laid(documents), laid(each)) for each in queries]
+        places = laid(documents)
+        return [Placed(places, laid(each)) for each in queries]
     points = umap(np.concatenate([documents, *queries]), 2, seed)
     ends: NDArray[np.int64] = np.cumsum([len(documents), *map(len, queries)])
     parts = np.split(points, ends[:-1])

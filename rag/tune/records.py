@@ -112,7 +112,7 @@ class Question:
 class Step:
     """How far a training is. `loss` and `score` (nDCG@10 on held-out training questions) are None where unknown."""
 
-    stage: Literal["collect", "mine", "train", "blend", "embed", "judge", "done", "failed", "stopped"]
+    stage: Literal["collect", "mine", "train", "blend", "embed", "judge", "draw", "done", "failed", "stopped"]
     done: int
     total: int
     time: float
