@@ -14,7 +14,7 @@ import numpy as np
 from rag.errors import TuneError
 from rag.tune.measures import recall
 from rag.tune.records import Example, Grounds, Outcome, Verdict
-from rag.tune.statistics import ALPHA, bootstrap, detectable, holm, sign_flip, spread_of
+from rag.tune.statistics import ALPHA, Floats, bootstrap, detectable, holm, sign_flip, spread_of
 from rag.tune.trial import DEPTH, Asked, Trial, ask
 
 LEAST = 10  # questions of people without which nothing is promoted: fewer are no sample of what will be asked
@@ -103,66 +103,85 @@ def decide(
     real = [one for one in asked if one.question.source not in _MADE]
     tested = real if len(real) >= LEAST else asked
     made = [] if tested is asked else [one for one in asked if one.question.source in _MADE]
-    gains = np.array([one.gain for one in tested])
-    alone = sign_flip(gains, seed=seed)
-    p = holm([alone, *earlier])[0]
+    gain = _Gain.of(tested, earlier, seed)
+    canary = None if canaries is None else _elsewhere(canaries, seed)
     findings = [
-        _gain(tested, gains, p, alone, 1 + len(earlier), seed),
+        _better(gain, seed),
         *([] if tested is real else [_few(len(real))]),
         *_made_up(made, seed),
-        *_canaries(canaries, seed),
+        *([] if canary is None else [_canaries(len(canaries or ()), *canary)]),
         *_pinned(asked),
         _recall(tested),
         _speed(asked),
     ]
-    worst = min((finding.outcome for finding in findings), key=_WORST_FIRST.index)
+    findings.sort(key=lambda each: _WORST_FIRST.index(each.outcome))
     before, after = np.mean([one.scores for one in tested], axis=0)
     return Verdict(
         candidate=candidate,
-        outcome=worst,
-        reasons=tuple(each.text for each in sorted(findings, key=lambda each: _WORST_FIRST.index(each.outcome))),
+        outcome=findings[0].outcome,
+        reasons=tuple(each.text for each in findings),
         questions=len(tested),
         before=float(before),
         after=float(after),
-        gain=float(gains.mean()),
-        interval=bootstrap(gains, seed=seed),
-        p=p,
-        detectable=detectable(len(gains), spread_of(gains)),
-        canary=None if canaries is None else _lost_elsewhere(canaries, seed),
+        gain=gain.mean,
+        interval=gain.interval,
+        p=gain.p,
+        detectable=gain.detectable,
+        canary=canary,
         lost=tuple(one.question.text for one in _left(asked)),
         recall=_recalls(tested),
         ms=_median_ms(asked),
         better=_examples([one for one in asked if one.gain > 0]),
         worse=_examples([one for one in asked if one.gain < 0]),
         time=time.time(),
-        grounds=replace(grounds or Grounds(), questions=tuple(one.question.id for one in tested), p=alone),
+        grounds=replace(grounds or Grounds(), questions=tuple(one.question.id for one in tested), p=gain.alone),
     )
 
 
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-def _gain(tested: Sequence[Asked], gains: np.ndarray, p: float, alone: float, tried: int, seed: int) -> Finding:
+@dataclass(frozen=True, slots=True)
+class _Gain:
+    """The test that everything rests on: is the mean difference more than luck, also after so many candidates?"""
+
+    gains: Floats
+    alone: float
+    p: float
+    tried: int
+    interval: tuple[float, float]
+
+    @classmethod
+    def of(cls, tested: Sequence[Asked], earlier: Sequence[float], seed: int) -> "_Gain":
+        gains = np.array([one.gain for one in tested])
+        alone = sign_flip(gains, seed=seed)
+        return cls(gains, alone, holm([alone, *earlier])[0], 1 + len(earlier), bootstrap(gains, seed=seed))
+
+    @property
+    def mean(self) -> float:
+        return float(self.gains.mean())
+
+    @property
+    def detectable(self) -> float:
+        return detectable(len(self.gains), spread_of(self.gains))
+
+
+def _better(gain: _Gain, seed: int) -> Finding:
     """Whether the right documents stand higher: the sign-flip test, one-sided, after Holm."""
-    count, mean = len(gains), float(gains.mean())
-    if not gains.any():
-        return Finding("INCONCLUSIVE", f"No evidence of a gain: {_questions(count)} get the same score as before.")
-    low, high = bootstrap(gains, seed=seed)
-    figures = f"{_points(mean)} points of nDCG@10 (95 % interval {_points(low)} to {_points(high)}), {_p(p)}"
-    if p < ALPHA:
-        return Finding("PASS", f"Better on {_questions(count)}: {figures}.")
-    if sign_flip(-gains, seed=seed) < ALPHA:
-        return Finding("FAIL", f"Worse on {_questions(count)}: {figures}.")
-    tries = (
-        f", which would be enough by itself but not as one of {tried} candidates tried on these"
-        if alone < ALPHA
-        else ""
-    )
-    least = detectable(count, spread_of(gains))
+    count, (low, high) = _questions(len(gain.gains)), gain.interval
+    if not gain.gains.any():
+        return Finding("INCONCLUSIVE", f"No evidence of a gain: {count} get the same score as before.")
+    figures = f"{_points(gain.mean)} points of nDCG@10 (95 % interval {_points(low)} to {_points(high)}), {_p(gain.p)}"
+    if gain.p < ALPHA:
+        return Finding("PASS", f"Better on {count}: {figures}.")
+    if sign_flip(-gain.gains, seed=seed) < ALPHA:
+        return Finding("FAIL", f"Worse on {count}: {figures}.")
+    if gain.alone < ALPHA:
+        figures += f", which would be enough by itself but not as one of {gain.tried} candidates tried on these"
     return Finding(
         "INCONCLUSIVE",
-        f"No evidence of a gain on {_questions(count)}: {figures}{tries}. So many could have shown a gain of "
-        f"{_points(least)} points or more.",
+        f"No evidence of a gain on {count}: {figures}. So many could have shown a gain of "
+        f"{_points(gain.detectable)} points or more.",
     )
 
 
@@ -188,25 +207,18 @@ def _made_up(made: Sequence[Asked], seed: int) -> list[Finding]:
     return [Finding("PASS", f"Not worse {text}.")]
 
 
-def _canaries(canaries: Sequence[Asked] | None, seed: int) -> list[Finding]:
+def _canaries(count: int, mean: float, low: float) -> Finding:
     """Non-inferiority: the lower bound of what other subjects gain lies above -MARGIN."""
-    if canaries is None:
-        return []
-    if not canaries:
-        return [Finding("INCONCLUSIVE", "There are no questions about other subjects to see whether they get worse.")]
-    mean, low = _lost_elsewhere(canaries, seed)
-    text = (
-        f"{_questions(len(canaries))} about other subjects: {_points(mean)} points of nDCG@10, {_points(low)} at worst"
-    )
+    if not count:
+        return Finding("INCONCLUSIVE", "There are no questions about other subjects to see whether they get worse.")
+    text = f"{_questions(count)} about other subjects: {_points(mean)} points of nDCG@10, {_points(low)} at worst"
     if mean <= -MARGIN:
-        return [Finding("FAIL", f"Too much is forgotten, {text}; {_points(-MARGIN)} may be lost.")]
+        return Finding("FAIL", f"Too much is forgotten, {text}; {_points(-MARGIN)} may be lost.")
     if low <= -MARGIN:
-        return [
-            Finding(
-                "INCONCLUSIVE", f"It may forget too much, {text}; a loss of {_points(-MARGIN)} has to be ruled out."
-            )
-        ]
-    return [Finding("PASS", f"Nothing that counts is forgotten, {text}.")]
+        return Finding(
+            "INCONCLUSIVE", f"It may forget too much, {text}; a loss of {_points(-MARGIN)} has to be ruled out."
+        )
+    return Finding("PASS", f"Nothing that counts is forgotten, {text}.")
 
 
 def _pinned(asked: Sequence[Asked]) -> list[Finding]:
@@ -242,7 +254,7 @@ def _speed(asked: Sequence[Asked]) -> Finding:
 # --- figures ---------------------------------------------------------------------------------------------------------
 
 
-def _lost_elsewhere(canaries: Sequence[Asked], seed: int) -> tuple[float, float]:
+def _elsewhere(canaries: Sequence[Asked], seed: int) -> tuple[float, float]:
     """The mean difference and the lower end of its 95 % interval; for none 0 and -1, the worst there could be."""
     gains = np.array([one.gain for one in canaries])
     return (float(gains.mean()), bootstrap(gains, seed=seed)[0]) if len(gains) else (0.0, -1.0)
