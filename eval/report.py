@@ -66,7 +66,7 @@ def progress_bars(name: str, console: Console) -> Iterator[Progresses]:
     with Progress(*columns, console=console, transient=True) as bars:
 
         def stage(name: str) -> OnProgress:
-            task = bars.add_task(_VERBS[name], total=None, rate="")
+            task = bars.add_task(_VERBS.get(name, name), total=None, rate="")
 
             def show(done: int, total: int) -> None:
                 speed = bars.tasks[task].speed
