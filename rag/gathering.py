@@ -1,14 +1,18 @@
 """What is there to learn from? Feedback, the library's own names, made-up queries and imports, gathered to one list."""
 
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 
 from rag.databases import Databases
 from rag.ingest.chunk import says_something
 from rag.namings import excerpt, namings
-from rag.records import Chunk
-from rag.tune.chosen import Learnt, pairs_from_feedback
+from rag.protocols import Generator
+from rag.records import Chunk, Progress
+from rag.text import one_line
+from rag.tune.chosen import EXPLICIT, Learnt, pairs_from_feedback
 from rag.tune.feedback import FILE as FEEDBACK
 from rag.tune.feedback import FeedbackLog
 from rag.tune.lines import BadLine, changing
@@ -18,10 +22,13 @@ from rag.tune.questions import Questions
 from rag.tune.records import Excerpt, Pair
 from rag.tune.split import Share, cap
 from rag.tune.structure import Structured, pairs_from_structure
+from rag.tune.synthetic import Made, Search, Synthesis, Synthesized
 
 IMPORTED, SYNTHETIC = "import", "synthetic"  # pairs that are kept in files of these names
 _MOST_DOCUMENTS = 2000  # whose names are learnt from: ids are hashes, so the first ones are a random sample
 _AT_ONCE = 256  # documents whose chunks are read together
+_EXAMPLES = 2  # of the owner's own queries, the last ones, that the language model is shown
+_SHOWN = 60  # characters of a passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Gatherer:
         self.questions = Questions(home / QUESTIONS)
         self._home = home
         self._databases = databases
+        self._synthesis = Synthesis(self.file(SYNTHETIC).parent)
 
     def file(self, name: str) -> Path:
         """Where the pairs are kept that were `IMPORTED`, or that are `SYNTHETIC`."""
@@ -115,6 +123,38 @@ class Gatherer:
                     found.setdefault(chunk.document_id, []).append(excerpt(chunk))
             yield from found.values()
 
+    def make_up(
+        self,
+        generator: Generator,
+        search: Search,
+        *,
+        most: int,
+        on_progress: Callable[[Progress], None] | None = None,
+        stop: Event | None = None,
+    ) -> Synthesized:
+        """Have queries made up until there are `most`; see `rag.tune.synthetic`. What was made before stays."""
+        started, kept = time.monotonic(), 0
+
+        def told(made: Made, done: int, total: int) -> bool:
+            nonlocal kept
+            kept += len(made.pairs)
+            if on_progress is not None:
+                words = made.pairs[-1].query if made.pairs else one_line(made.passage.text, _SHOWN)
+                seconds = time.monotonic() - started
+                on_progress(Progress(done, total, words, kept, seconds, seconds / done * (total - done), "make up"))
+            return stop is None or not stop.is_set()
+
+        owners = sorted(
+            (pair for pair in self.feedback().pairs if pair.weight == EXPLICIT), key=lambda each: -each.time
+        )
+        return self._synthesis.run(
+            list(self.documents()), generator, search, owners[:_EXAMPLES], most=most, on_made=told
+        )
+
+    def made_up(self) -> Synthesized:
+        """What came of all queries that were made up so far."""
+        return self._synthesis.so_far()
+
     def forget(self, documents: Collection[str]) -> Forgotten:
         """Forget what was said, made up, imported and asked about documents (by id), whether or not they are here.
 
@@ -123,6 +163,7 @@ class Gatherer:
         Raises:
             TuneError, StoreError: a file cannot be changed; what comes after it is as it was.
         """
+        self._synthesis.forget(documents)
         return Forgotten(
             feedback=FeedbackLog(self._home / FEEDBACK).forget(documents),
             pairs=sum(self._forget_pairs(self.file(name), documents) for name in (IMPORTED, SYNTHETIC)),

@@ -13,7 +13,7 @@ from rag.answer.describe import describe
 from rag.answer.standalone import stand_alone
 from rag.config import Settings
 from rag.databases import Databases
-from rag.errors import GenerationError, ModelError, StoreError, UnreadableFile
+from rag.errors import GenerationError, ModelError, StoreError, TuneError, UnreadableFile
 from rag.filters import Filter
 from rag.gallery import ASKED, Gallery
 from rag.improving import Improver
@@ -45,6 +45,7 @@ from rag.records import (
     VerifyReport,
 )
 from rag.retrieve.context import HITS_PER_SOURCE, choose
+from rag.retrieve.fuse import WEIGHT
 from rag.retrieve.search import Searcher
 from rag.store.conversations import Conversations
 from rag.store.recover import verify
@@ -52,6 +53,7 @@ from rag.switching import Switcher
 from rag.tune.feedback import FILE as FEEDBACK
 from rag.tune.feedback import FeedbackLog
 from rag.tune.records import ShownChunk
+from rag.tune.synthetic import Synthesized
 
 log = logging.getLogger(__name__)
 
@@ -274,6 +276,27 @@ class Library:
             seconds=report.seconds + time.monotonic() - started,
         )
 
+    # --- learning ---
+
+    def make_up_queries(
+        self, most: int, on_progress: OnProgress | None = None, stop: Event | None = None
+    ) -> Synthesized:
+        """Have the language model make up queries for passages until there are `most` good ones to learn from.
+
+        It may be stopped, or killed, at any moment: the next call goes on.
+
+        Raises:
+            TuneError: there is no language model.
+            GenerationError, ModelError: it cannot be used.
+        """
+        if self._generator is None:
+            raise TuneError("there is no language model to make up queries; choose one: rag models list")
+
+        def found(query: str, k: int) -> list[str]:
+            return [hit.chunk.id for hit in self.search(query, k=k).hits]
+
+        return self.improver.gatherer.make_up(self._generator, found, most=most, on_progress=on_progress, stop=stop)
+
     # --- the versions of its index ---
 
     def versions(self) -> list[IndexVersion]:
@@ -412,7 +435,7 @@ class Library:
             for rank, hit in enumerate(result.hits, start=1)
         ]
         space, settled = index.embedder.fingerprint, audience == "person"
-        return replace(result, shown=self.feedback.show(result.query, space, "", chunks, settled=settled))
+        return replace(result, shown=self.feedback.show(result.query, space, index.tuned.name, chunks, settled=settled))
 
     def _log_citations(self, answer: Answer, shown: str) -> None:
         """What an answer rests on; where nothing answers the question it rests on nothing."""
@@ -512,7 +535,8 @@ class Library:
         with self._beginning:
             if self._searching is None or self._searching[0] is not index:
                 looks, reranker = self._image_embedder, self._reranker
-                searcher = Searcher(index.embedder, index.store, self._terms, looks, reranker)
+                weight = index.tuned.fusion_weight or WEIGHT
+                searcher = Searcher(index.embedder, index.store, self._terms, looks, reranker, weight)
                 self._searching = index, searcher
             return self._searching[1]
 

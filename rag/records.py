@@ -471,6 +471,7 @@ class Progress:
     First files are read; then, at stage "look", `done` of `total` pictures have been looked at by the image embedder,
     and `chunks` are theirs. At stage "move" `done`, `total` and `chunks` count chunks and files that are moved. At
     stage "switch" `done` of `total` chunks are in another version of the index, `chunks` of them since this run began.
+    At stage "make up" `done` of `total` passages were tried, and `chunks` queries were kept.
     """
 
     done: int
@@ -479,7 +480,7 @@ class Progress:
     chunks: int
     seconds: float
     seconds_left: float | None
-    stage: Literal["read", "look", "move", "switch"] = "read"
+    stage: Literal["read", "look", "move", "switch", "make up"] = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -531,7 +532,8 @@ class SwitchReport:
     """What came of making another version of the index live. Where it was stopped, `live` is False: it can go on.
 
     `embedded` chunks got a vector now; of all of `chunks` the embedder read no more than the beginning of `cut`, which
-    were cut for one that reads longer texts. `dropped` are older versions that were deleted.
+    were cut for one that reads longer texts. `dropped` are older versions that were deleted. `ready` tells that the
+    version has every document, live or not.
     """
 
     version: str
@@ -542,6 +544,7 @@ class SwitchReport:
     cut: int
     seconds: float
     dropped: tuple[str, ...] = ()
+    ready: bool = True
 
 
 @dataclass(frozen=True, slots=True)
