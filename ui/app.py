@@ -26,6 +26,7 @@ from ui.routes import make_routes
 
 _STYLE = (
     '<link rel="stylesheet" href="/ui/style.css"><link rel="stylesheet" href="/ui/pictures.css">'
+    '<link rel="stylesheet" href="/ui/improve.css">'
     '<link rel="icon" href="/ui/icon.svg">'
 )
 

@@ -4,7 +4,7 @@ All events come from one invisible part, the bridge, to which `page.js` is tied;
 HTML made by the render functions, so that every word of it is escaped in one place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -13,9 +13,13 @@ from ui.asked import Where
 from ui.controls import button, icon_button, search_field
 from ui.desk import Desk
 from ui.doctor import Examined, render_doctor
+from ui.evaluate_events import EvaluateEvents
+from ui.evaluate_page import render_evaluate_head
 from ui.events import Events
 from ui.html import Html, tag
 from ui.icons import icon
+from ui.improve_events import ImproveEvents
+from ui.improve_page import render_improve_head
 from ui.library import render_kinds
 from ui.machine import machine_facts
 from ui.models_page import render_head, render_machine
@@ -25,6 +29,28 @@ from ui.servers import Servers, render_servers
 from ui.status import render_header
 from ui.welcome import drop_zone
 
+_OF_IMPROVE = (
+    "improve",
+    "train",
+    "go_on",
+    "stop_run",
+    "delete_run",
+    "judge",
+    "draw_map",
+    "run_lab",
+    "swap",
+    "roll_back_tuned",
+)
+_OF_EVALUATE = (
+    "evaluate",
+    "evaluate_now",
+    "stop_evaluation",
+    "edit_question",
+    "wrong_document",
+    "pin_question",
+    "remove_question",
+)
+_OF_KEEPING = ("kept", "keep_question")
 _EVENTS = (
     "open",
     "ask",
@@ -52,6 +78,9 @@ _EVENTS = (
     "dismiss_task",
     "examine",
     "refresh",
+    *_OF_IMPROVE,
+    *_OF_EVALUATE,
+    *_OF_KEEPING,
 )
 
 
@@ -64,6 +93,9 @@ def build_blocks(desk: Desk) -> gr.Blocks:
         chat = _chat(desk.library.settings.max_file_mb)
         library = _library()
         searched_with, looking, results = _search()
+        improve = _place("improve", render_improve_head())
+        evaluate = _place("evaluate", render_evaluate_head())
+        kept = _part("kept")
         with gr.Column(elem_id="place-models", elem_classes="place"):
             _part("models-head", render_head())
             model_tasks = _part("model-tasks")
@@ -101,8 +133,11 @@ def build_blocks(desk: Desk) -> gr.Blocks:
             "dismiss_task": [model_tasks, models],
             "examine": [doctor],
             "refresh": [status, jobs_here, jobs_there, model_tasks, models],
+            **dict.fromkeys(_OF_IMPROVE, improve),
+            **dict.fromkeys(_OF_EVALUATE, evaluate),
+            **{name: [kept] for name in _OF_KEEPING},
         }
-        _wire(bridge, Events(desk), outputs)
+        _wire(bridge, (Events(desk), ImproveEvents(desk), EvaluateEvents(desk)), outputs)
     result: gr.Blocks = page
     return result
 
@@ -143,6 +178,13 @@ def _search() -> tuple[gr.HTML, ...]:
         return _part("tile-search"), _part("looking"), _part("results", render_results(None))
 
 
+def _place(name: str, head: Html) -> list[gr.HTML]:
+    """A page of its own: what stands above it, what is going on there, and the rest."""
+    with gr.Column(elem_id=f"place-{name}", elem_classes="place"):
+        _part(f"{name}-head", head)
+        return [_part(f"{name}-work"), _part(name)]
+
+
 def _bridge() -> gr.HTML:
     names = ", ".join(f"'{name}'" for name in _EVENTS)
     scripts = "".join(f'<script src="/ui/{name}"></script>' for name in SCRIPTS)
@@ -155,9 +197,9 @@ def _bridge() -> gr.HTML:
     )
 
 
-def _wire(bridge: gr.HTML, events: Events, outputs: dict[str, list[gr.HTML]]) -> None:
+def _wire(bridge: gr.HTML, handlers: Sequence[object], outputs: dict[str, list[gr.HTML]]) -> None:
     for name in _EVENTS:
-        handler: Callable[..., Any] = getattr(events, name)
+        handler: Callable[..., Any] = next(getattr(each, name) for each in handlers if hasattr(each, name))
         getattr(bridge, name)(
             handler,
             inputs=None,

@@ -6,6 +6,7 @@ from rag.records import Answer, Conversation, Status, Turn
 from ui.controls import button, icon_button, problem, search_field
 from ui.copying import copied
 from ui.html import Html, join, tag
+from ui.keeping import render_keep
 from ui.links import asked_address, is_digest
 from ui.marks import MarksOf, no_marks, render_thumbs
 from ui.render import render_answer, render_words
@@ -146,6 +147,7 @@ def _actions(number: int, answer: Answer, marks_of: MarksOf) -> Html:
         button("Copy", "copy", drawing="copy", look="quiet", text=copied(answer)),
         button("Ask again", "retry", drawing="retry", look="quiet", turn=number),
         button(many, "sources", drawing="library", look="quiet", turn=number) if answer.passages else None,
+        render_keep(number, answer),
         render_thumbs(marks_of(answer.shown)) if answer.shown else None,
         class_="actions",
     )

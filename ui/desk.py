@@ -13,11 +13,13 @@ from rag.records import Conversation
 from ui.asked import AskedPictures
 from ui.chat import title_from
 from ui.doctor import Examination
+from ui.evaluation import OwnQuestions
 from ui.jobs import Job, Jobs
 from ui.model_tasks import ModelTasks
 from ui.pulse import Pulse
 from ui.runs import Run, Runs
 from ui.status import Warmth
+from ui.tune_tasks import Tuning
 from ui.welcome import first_questions
 
 _PATIENCE = 10.0  # seconds that a job or an answer has to end, once it is told to
@@ -34,6 +36,8 @@ class Desk:
         self.servers: tuple[FoundServer, ...] | None = None  # those that were found when last looked for
         self.model_tasks = ModelTasks(library, library.settings.home, self.pulse)
         self.examination = Examination(self._examined)
+        self.tuning = Tuning(library, self.pulse)
+        self.own = OwnQuestions(library, self.pulse)
         self.answers = Gate()
         self.runs = Runs(library, library.conversations, self.pulse, self.answers)
         self.pictures = AskedPictures(library, uploads)
@@ -73,6 +77,7 @@ class Desk:
 
     def close(self) -> None:
         """Let what is being indexed and written come to an orderly end, before the library is closed."""
+        self.own.stop()
         self.model_tasks.close(_PATIENCE)
         self.jobs.close(_PATIENCE)
         self.runs.close(_PATIENCE)

@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 
 from rag.errors import RagError
+from ui import sent
 from ui.controls import problem
 from ui.desk import Desk
 from ui.evaluate_page import Evaluated, render_asking, render_evaluate
 from ui.html import Html, join
 from ui.keeping import question_of, render_kept, right_for
-from ui.sent import number, word
 
 Asked = tuple[Any, Any]  # what is going on, the page
 
@@ -35,16 +35,21 @@ class EvaluateEvents:
         return self._after(request, self._own.stop)
 
     def edit_question(self, event: gr.EventData, request: gr.Request) -> Asked:
-        return self._after(request, lambda: self._own.change(word(event, "question"), word(event, "text")))
+        question, text = sent.word(event, "question"), sent.word(event, "text")
+        return self._after(request, lambda: self._own.change(question, text))
 
     def wrong_document(self, event: gr.EventData, request: gr.Request) -> Asked:
-        return self._after(request, lambda: self._own.leave_out(word(event, "question"), word(event, "document")))
+        return self._after(
+            request, lambda: self._own.leave_out(sent.word(event, "question"), sent.word(event, "document"))
+        )
 
     def pin_question(self, event: gr.EventData, request: gr.Request) -> Asked:
-        return self._after(request, lambda: self._own.pin(word(event, "question"), word(event, "pinned") == "yes"))
+        return self._after(
+            request, lambda: self._own.pin(sent.word(event, "question"), sent.word(event, "pinned") == "yes")
+        )
 
     def remove_question(self, event: gr.EventData, request: gr.Request) -> Asked:
-        return self._after(request, lambda: self._own.remove(word(event, "question")))
+        return self._after(request, lambda: self._own.remove(sent.word(event, "question")))
 
     def kept(self, _: gr.EventData) -> Html:
         """Which questions are kept, for the buttons below answers."""
@@ -52,8 +57,8 @@ class EvaluateEvents:
 
     def keep_question(self, event: gr.EventData) -> Html:
         """Keep the question of a finished turn: the documents that its answer cites are the right ones."""
-        conversation = self._desk.conversation(word(event, "conversation"))
-        at = number(event, "turn")
+        conversation = self._desk.conversation(sent.word(event, "conversation"))
+        at = sent.number(event, "turn")
         if conversation is None or not 0 <= at < len(conversation.turns):
             return self._kept("This answer is not there any more.")
         turn = conversation.turns[at]

@@ -19,8 +19,8 @@ from ui.words import count, day, milliseconds
 _ENOUGH = 20  # questions from which a difference can be told from chance, unless it is small
 _DRAWN = 60  # evaluations on the chart and in its table
 _GROUPS = {
-    "text": "Passages",
-    "image": "Pictures",
+    "text": "All texts",
+    "image": "All pictures",
     "hand": "Kept from a chat",
     "feedback": "From feedback",
     "structure": "From the library’s structure",
@@ -215,7 +215,11 @@ def _chart(history: Sequence[Evaluation]) -> Html | None:
         Line("MRR", _points([each.scores.mrr for each in shown])),
     ]
     chart = line_chart(
-        lines, label="Results over time", y_words=_score, x_ends=(_when(shown[0]), _when(shown[-1])), y_range=(0.0, 1.0)
+        lines,
+        label="Results over time",
+        y_words=lambda value: f"{value:g}",
+        x_ends=(_when(shown[0]), _when(shown[-1])),
+        y_range=(0.0, 1.0),
     )
     return tag("article", tag("h2", "Over time"), chart, _history_table(shown), class_="model")
 
@@ -317,7 +321,7 @@ def _standing(asked: Outcome | None) -> Html:
 
 
 def _share(value: float) -> str:
-    return f"{value:.0%}".replace("%", " %")
+    return f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
 
 
 def _score(value: float) -> str:

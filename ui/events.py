@@ -18,6 +18,7 @@ from rag.models.pull import remove
 from rag.models.servers import find_servers
 from rag.records import Answer, Kind
 from rag.tune.records import Act
+from ui import sent
 from ui.asked import Where, render_alike, render_asked, render_refused
 from ui.chat import render_conversations, render_run, render_thread
 from ui.controls import problem
@@ -62,16 +63,16 @@ class Events:
 
     def open(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """Show a conversation, and go on showing it while an answer is being written there."""
-        yield from self._follow(_word(event, "conversation"), event, request)
+        yield from self._follow(sent.word(event, "conversation"), event, request)
 
     def ask(self, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """Begin an answer and show it as it comes."""
-        question, picture = _word(event, "question").strip(), _word(event, "picture")
+        question, picture = sent.word(event, "question").strip(), sent.word(event, "picture")
         if not question and not picture:
             yield _NOTHING_NEW
             return
         try:
-            run = self._desk.ask(_word(event, "conversation"), question, picture)
+            run = self._desk.ask(sent.word(event, "conversation"), question, picture)
         except RagError as error:  # of the picture: what goes wrong later is told by the run
             yield gr.skip(), gr.skip(), problem(str(error)), gr.skip()
             return
@@ -94,10 +95,10 @@ class Events:
         return _tiles(where, Html(""))
 
     def _tile(self, event: gr.EventData, where: Where) -> Html:
-        document, number, like = _word(event, "document"), _number(event, "number"), _word(event, "like")
+        document, number, like = sent.word(event, "document"), sent.number(event, "number"), sent.word(event, "like")
         try:
             if not like:
-                return render_asked(self._desk.pictures.take(_word(event, "file")), where)
+                return render_asked(self._desk.pictures.take(sent.word(event, "file")), where)
             found = self._desk.library.document(document)
             picture = next((p for p in found.pictures if p.number == number), None)
             if picture is None or not is_like(like):
@@ -107,12 +108,12 @@ class Events:
             return render_refused(str(error), where)
 
     def stop(self, event: gr.EventData) -> None:
-        self._desk.runs.stop(_word(event, "conversation"))
+        self._desk.runs.stop(sent.word(event, "conversation"))
 
     def sources(self, event: gr.EventData) -> Html:
         """The cards of an earlier answer."""
-        conversation = self._desk.conversation(_word(event, "conversation"))
-        number = _number(event, "turn")
+        conversation = self._desk.conversation(sent.word(event, "conversation"))
+        number = sent.number(event, "turn")
         if conversation is None or not 0 <= number < len(conversation.turns):
             return render_sources(())
         return self._sources_of(conversation.turns[number].answer)
@@ -120,45 +121,45 @@ class Events:
     def find(self, event: gr.EventData, request: gr.Request) -> Any:
         """The conversations that hold the words looked for."""
         is_latest = self._latest("find", event, request)
-        found = self._list(_word(event, "conversation"), _word(event, "find"))
+        found = self._list(sent.word(event, "conversation"), sent.word(event, "find"))
         return found if is_latest() else gr.skip()
 
     def rename(self, event: gr.EventData) -> Html:
-        title, conversation = _word(event, "title").strip(), _word(event, "conversation")
+        title, conversation = sent.word(event, "title").strip(), sent.word(event, "conversation")
         if title and self._desk.conversation(conversation) is not None:
             self._desk.library.conversations.rename(conversation, title)
-        return self._list(_word(event, "current"), _word(event, "find"))
+        return self._list(sent.word(event, "current"), sent.word(event, "find"))
 
     def delete(self, event: gr.EventData) -> Html:
         """Delete a conversation, with what was logged of its answers."""
-        desk, conversation = self._desk, _word(event, "conversation")
+        desk, conversation = self._desk, sent.word(event, "conversation")
         desk.runs.forget(conversation)
         kept = desk.conversation(conversation)
         shown = [turn.answer.shown for turn in kept.turns if turn.answer.shown] if kept else []
         desk.library.conversations.delete(conversation)
         trouble = _trouble(lambda: desk.library.feedback.forget_lists(shown))
-        return join([trouble, self._list(_word(event, "current"), _word(event, "find"))])
+        return join([trouble, self._list(sent.word(event, "current"), sent.word(event, "find"))])
 
     # --- feedback ---
 
     def mark(self, event: gr.EventData) -> Html:
         """Log what was done with a list or one of its sources; what is wrong with it, for the page to say."""
-        act = _word(event, "act")
+        act = sent.word(event, "act")
         if act not in get_args(Act):
             return Html("")
-        shown, chunk, back = _word(event, "shown"), _word(event, "chunk"), bool(_value(event, "back"))
+        shown, chunk, back = sent.word(event, "shown"), sent.word(event, "chunk"), bool(sent.value(event, "back"))
         try:
             self._desk.library.feedback.choose(shown, cast(Act, act), chunk, taken_back=back)
         except RagError as error:
             if act in ("open", "copy"):  # nobody asked for that to be kept
                 return Html("")
-            return tag("p", sentence(str(error)), data_refused=_number(event, "order"))
+            return tag("p", sentence(str(error)), data_refused=sent.number(event, "order"))
         return Html("")
 
     def _follow(self, name: str, event: gr.EventData, request: gr.Request) -> Iterator[Chat]:
         """The conversation at once, then its answer in the making, until it is done or the page looks elsewhere."""
         is_latest = self._latest("view", event, request)
-        words = _word(event, "find")
+        words = sent.word(event, "find")
         run = shown = self._desk.runs.get(name)
         yield self._whole(name, words) if is_latest() else _NOTHING_NEW
         while run is not None and run.live and is_latest():
@@ -208,9 +209,9 @@ class Events:
         """The documents that the filter leaves, and the failures."""
         is_latest = self._latest("table", event, request)
         library = self._desk.library
-        found = library.documents(_word(event, "text").strip(), _kinds(event))
-        column, down = _word(event, "column") or "title", bool(_value(event, "down"))
-        rows = _ALL if _value(event, "all") else 200
+        found = library.documents(sent.word(event, "text").strip(), _kinds(event))
+        column, down = sent.word(event, "column") or "title", bool(sent.value(event, "down"))
+        rows = _ALL if sent.value(event, "all") else 200
         table = render_table(
             sort_documents(found, column, down=down), library.status().documents, column, down=down, rows=rows
         )
@@ -218,25 +219,25 @@ class Events:
 
     def adopt(self, event: gr.EventData) -> tuple[Html, Html]:
         """Queue files that were dropped, pasted or chosen."""
-        files = _value(event, "files")
+        files = sent.value(event, "files")
         self._desk.adopt([path for path in files if isinstance(path, str)] if isinstance(files, list) else [])
         return self._jobs()
 
     def reread(self, event: gr.EventData) -> tuple[Html, Html]:
-        self._desk.reread(_word(event, "file"))
+        self._desk.reread(sent.word(event, "file"))
         return self._jobs()
 
     def stop_job(self, event: gr.EventData) -> tuple[Html, Html]:
-        self._desk.jobs.stop(_number(event, "job"))
+        self._desk.jobs.stop(sent.number(event, "job"))
         return self._jobs()
 
     def dismiss(self, event: gr.EventData) -> tuple[Html, Html]:
-        self._desk.jobs.dismiss(_number(event, "job"))
+        self._desk.jobs.dismiss(sent.number(event, "job"))
         return self._jobs()
 
     def remove(self, event: gr.EventData) -> Html:
         """Take documents out of the library; what came of it is said beside the table."""
-        ids = _value(event, "ids")
+        ids = sent.value(event, "ids")
         try:
             removed = self._desk.library.remove([str(one) for one in ids] if isinstance(ids, list) else [])
         except RagError as error:
@@ -252,7 +253,7 @@ class Events:
 
     def pull_model(self, event: gr.EventData, request: gr.Request) -> Shelf:
         """Get a model of the catalogue; a page can name no other."""
-        model = _word(event, "model")
+        model = sent.word(event, "model")
         if find_entry(model) is not None:
             self._desk.model_tasks.pull(model)
         return self._models(request)
@@ -262,7 +263,7 @@ class Events:
 
         A page can name what is installed, and the models of the servers that were found.
         """
-        name, desk, servers = _word(event, "model"), self._desk, self._servers()
+        name, desk, servers = sent.word(event, "model"), self._desk, self._servers()
         model = installed_model(name, desk.library.settings.home)
         kind: ModelKind | None = model.kind if model else None
         if servers.offers(name):
@@ -284,7 +285,7 @@ class Events:
 
     def remove_model(self, event: gr.EventData, request: gr.Request) -> Shelf:
         """Delete an installed model that nothing uses."""
-        name, desk = _word(event, "model"), self._desk
+        name, desk = sent.word(event, "model"), self._desk
         rows = models_of(desk.library, desk.warmth).rows
         may_go = any(row.name == name and row.installed and not row.used for row in rows)
         trouble = _trouble(lambda: remove(name, desk.library.settings.home)) if may_go else None
@@ -296,11 +297,11 @@ class Events:
         return self._models(request)
 
     def stop_task(self, event: gr.EventData, request: gr.Request) -> Shelf:
-        self._desk.model_tasks.stop(_number(event, "task"))
+        self._desk.model_tasks.stop(sent.number(event, "task"))
         return self._models(request)
 
     def dismiss_task(self, event: gr.EventData, request: gr.Request) -> Shelf:
-        self._desk.model_tasks.dismiss(_number(event, "task"))
+        self._desk.model_tasks.dismiss(sent.number(event, "task"))
         return self._models(request)
 
     def _models(self, request: gr.Request, trouble: Html | None = None) -> Shelf:
@@ -327,11 +328,11 @@ class Events:
         yield (Html(""), found) if is_latest() else (gr.skip(), gr.skip())
 
     def _found(self, event: gr.EventData) -> Html:
-        words, like, kinds = _word(event, "text").strip(), _word(event, "like"), _kinds(event)
+        words, like, kinds = sent.word(event, "text").strip(), sent.word(event, "like"), _kinds(event)
         library = self._desk.library
         off = render_off(library.status())
         try:
-            asked = self._desk.pictures.get(_word(event, "picture"))
+            asked = self._desk.pictures.get(sent.word(event, "picture"))
             if not (words or like or asked):
                 return render_results(None, off)
             result = library.search(
@@ -340,7 +341,7 @@ class Events:
                 like=like,
                 k=_PICTURES if kinds == ("image",) else _SEARCHED,
                 where=where_kinds(kinds),
-                audience="person" if _value(event, "settled") else "typist",
+                audience="person" if sent.value(event, "settled") else "typist",
             )
         except RagError as error:
             return problem(str(error))
@@ -359,7 +360,7 @@ class Events:
 
         Requests of fast typing, and their answers, may overtake one another; those that come too late are not shown.
         """
-        key, number = (request.session_hash or "", name), _number(event, "order")
+        key, number = (request.session_hash or "", name), sent.number(event, "order")
         self._last[key] = max(number, self._last.get(key, 0))
         return lambda: self._last[key] == number
 
@@ -373,23 +374,8 @@ def _trouble(work: Callable[[], object]) -> Html | None:
     return None
 
 
-def _value(event: gr.EventData, name: str) -> object:
-    data = event._data
-    return data.get(name) if isinstance(data, dict) else None
-
-
-def _word(event: gr.EventData, name: str) -> str:
-    value = _value(event, name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(event: gr.EventData, name: str) -> int:
-    value = _value(event, name)
-    return value if isinstance(value, int) else -1
-
-
 def _where(event: gr.EventData) -> Where:
-    return "search" if _word(event, "where") == "search" else "chat"
+    return "search" if sent.word(event, "where") == "search" else "chat"
 
 
 def _tiles(where: Where, tile: Html) -> Tiles:
@@ -397,6 +383,6 @@ def _tiles(where: Where, tile: Html) -> Tiles:
 
 
 def _kinds(event: gr.EventData) -> tuple[Kind, ...]:
-    value = _value(event, "kinds")
+    value = sent.value(event, "kinds")
     known = get_args(Kind)
     return tuple(cast(Kind, kind) for kind in value if kind in known) if isinstance(value, list) else ()

@@ -42,6 +42,7 @@ _UNDER = (
     "/asked/",
     "/assets/",
     "/gradio_api/heartbeat/",
+    "/improve/",
     "/original/",
     "/page/",
     "/preview/",

@@ -8,13 +8,12 @@ import gradio as gr
 from rag.errors import RagError
 from rag.tune.process import read_steps
 from rag.tune.records import Candidate
+from ui import sent
 from ui.controls import problem
 from ui.desk import Desk
 from ui.html import Html, join
 from ui.improve_page import Improvement, Made, render_improve, tier_of
-from ui.improve_routes import MAP, REPORT
 from ui.improve_runs import render_runs
-from ui.sent import word
 
 Improved = tuple[Any, Any]  # what is going on, the page
 
@@ -33,30 +32,30 @@ class ImproveEvents:
         return self._page(request)
 
     def train(self, event: gr.EventData, request: gr.Request) -> Improved:
-        tier = tier_of(word(event, "tier"))
+        tier = tier_of(sent.word(event, "tier"))
         return self._after(request, lambda: self._tuning.train(tier) if tier else None)
 
     def go_on(self, event: gr.EventData, request: gr.Request) -> Improved:
-        return self._after(request, lambda: self._tuning.go_on(word(event, "run")))
+        return self._after(request, lambda: self._tuning.go_on(sent.word(event, "run")))
 
     def judge(self, event: gr.EventData, request: gr.Request) -> Improved:
-        return self._after(request, lambda: self._tuning.judge(word(event, "name")))
+        return self._after(request, lambda: self._tuning.judge(sent.word(event, "name")))
 
     def draw_map(self, event: gr.EventData, request: gr.Request) -> Improved:
-        return self._after(request, lambda: self._tuning.draw_map(word(event, "name")))
+        return self._after(request, lambda: self._tuning.draw_map(sent.word(event, "name")))
 
     def run_lab(self, _: gr.EventData, request: gr.Request) -> Improved:
         return self._after(request, self._tuning.run_lab)
 
     def stop_run(self, event: gr.EventData, request: gr.Request) -> Improved:
-        return self._after(request, lambda: self._tuning.stop(word(event, "run")))
+        return self._after(request, lambda: self._tuning.stop(sent.word(event, "run")))
 
     def delete_run(self, event: gr.EventData, request: gr.Request) -> Improved:
-        return self._after(request, lambda: self._tuning.delete(word(event, "run")))
+        return self._after(request, lambda: self._tuning.delete(sent.word(event, "run")))
 
     def swap(self, event: gr.EventData, request: gr.Request) -> Improved:
         """Put a candidate to use; one that did not pass only where that was said to be wanted (`anyway`)."""
-        name, anyway = word(event, "name"), word(event, "anyway") == "yes"
+        name, anyway = sent.word(event, "name"), sent.word(event, "anyway") == "yes"
         return self._after(request, lambda: self._tuning.swap(name, force=anyway))
 
     def roll_back_tuned(self, _: gr.EventData, request: gr.Request) -> Improved:
@@ -83,7 +82,7 @@ class ImproveEvents:
                 proposal=proposal,
                 change=tuning.change,
                 busy=any(run.live for run in runs),
-                lab=(tuning.lab / REPORT).exists(),
+                lab=tuning.report.exists(),
             )
         )
         is_new = self._shown.get(session) != hash(page)
@@ -93,4 +92,4 @@ class ImproveEvents:
     def _made(self, candidate: Candidate) -> Made:
         folder = self._tuning.improver.runs.folder(candidate.name)
         verdict = self._tuning.improver.verdict(candidate.name)
-        return Made(candidate, verdict, read_steps(folder), (folder / MAP).exists())
+        return Made(candidate, verdict, read_steps(folder), self._tuning.map_of(candidate.name) is not None)

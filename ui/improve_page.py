@@ -39,7 +39,7 @@ TIERS: dict[Tier, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A candidate, what the gate said of it, and how its training went. `mapped`: its map was drawn."""
+    """A candidate, what the gate said of it, and how its training went. `mapped`: there is a map of it."""
 
     candidate: Candidate
     verdict: Verdict | None = None
@@ -80,9 +80,9 @@ def render_improve(page: Improvement) -> Html:
         _changed(page.change),
         problem(page.proposal, _back(page, "Roll back")) if page.proposal else None,
         _searching(page),
+        _made(page),
         _known(page),
         _tiers(page),
-        _made(page),
         _lab(page),
         class_="models improve",
     )
@@ -217,9 +217,12 @@ def _train(each: TierStatus, page: Improvement, *, suggested: bool) -> Html | No
 
 
 def _made(page: Improvement) -> Html | None:
+    """The newest, and folded away the others."""
     if not page.made:
         return None
-    return join([tag("h2", "What it learnt"), *(_candidate(each, page) for each in page.made)])
+    newest, *older = (_candidate(each, page) for each in page.made)
+    folded = tag("details", tag("summary", f"{len(older):,} learnt earlier"), *older, data_fold="learnt-earlier")
+    return join([tag("h2", "What it learnt"), newest, folded if older else None])
 
 
 def _candidate(each: Made, page: Improvement) -> Html:

@@ -74,8 +74,8 @@ def render_curves(steps: Sequence[Step], label: str) -> Html | None:
     losses = thinned([(step.time, step.loss) for step in steps if step.loss is not None])
     scores = [(step.time, step.score) for step in steps if step.score is not None]
     charts = [
-        _curve("Loss", losses, f"{label}: loss"),
-        _curve("nDCG@10 on questions held back", scores, f"{label}: score on questions held back"),
+        _curve("Loss", losses, label),
+        _curve("nDCG@10 on questions held back", scores, label),
     ]
     found = [chart for chart in charts if chart is not None]
     return tag("div", *found, class_="curves") if found else None
@@ -114,8 +114,8 @@ def _curve(name: str, points: Sequence[tuple[float, float]], label: str) -> Html
     if len(points) < 2:
         return None
     took = points[-1][0] - points[0][0]
-    ends = (f"{name}", f"after {duration(took)}")
-    return line_chart([Line(name.lower(), points)], label=label, y_words=lambda value: f"{value:.2f}", x_ends=ends)
+    ends = (name, f"after {duration(took)}")
+    return line_chart([Line(name, points)], label=label, y_words=lambda value: f"{value:.3g}", x_ends=ends)
 
 
 def _rate(rate: float) -> str:

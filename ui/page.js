@@ -72,6 +72,7 @@
     state.pulse = version;
     send("refresh");
     if (state.place === "library") loadTable();
+    if (["improve", "evaluate"].includes(state.place)) send(state.place);
     const idle = document.body.classList.contains("welcoming") && !state.beginning;
     if (state.place === "chat" && idle) send("open", { conversation: "", find: state.find });
   }
@@ -93,7 +94,7 @@
   function route() {
     const [place, conversation, ...more] = location.hash.slice(1).split("/");
     closeSource();
-    state.place = ["chat", "library", "search", "models"].includes(place) ? place : "chat";
+    state.place = ["chat", "library", "search", "improve", "evaluate", "models"].includes(place) ? place : "chat";
     document.body.dataset.place = state.place;
     document.body.classList.remove("list-open");
     for (const link of $$(".places a")) {
@@ -105,8 +106,10 @@
       state.attached = true;
       state.beginning = false;
       send("open", { conversation: state.conversation, find: state.find });
+      send("kept");
     }
     if (state.place === "library") loadTable();
+    if (["improve", "evaluate"].includes(state.place)) send(state.place);
     if (state.place === "search") {
       if (conversation === "like") moreLike(...more);
       else if (tile("search").like) send("detach", { where: "search" });
@@ -142,6 +145,7 @@
       onTable();
       onTile();
       onMarked();
+      onKept();
       for (const fold of $$("details[data-fold]")) fold.open = state.unfolded.has(fold.dataset.fold);
       for (const job of $$("#jobs-here .job")) job.hidden = state.done.has(job.dataset.job);
     };
@@ -201,6 +205,22 @@
     searchedWith = picture + like;
     if (!like && location.hash.startsWith("#search/like/")) history.replaceState(null, "", "#search");
     loadResults();
+  }
+
+  // Whose questions are kept to measure by: their buttons lead to them. What could not be kept is said once.
+  let unkept = "";
+  function onKept() {
+    const told = $("#kept [data-kept]");
+    if (!told) return;
+    const names = new Set(told.dataset.kept.split(" "));
+    for (const button of $$("[data-do=keep-question]")) {
+      const kept = names.has(button.dataset.question);
+      const words = kept ? "Kept as a test question" : "Keep as a test question";
+      button.setAttribute("aria-pressed", String(kept));
+      if (button.textContent !== words) $("span", button).textContent = words;
+    }
+    if (told.textContent && told.textContent !== unkept) announce(told.textContent);
+    unkept = told.textContent;
   }
 
   function onTable() {
@@ -354,6 +374,48 @@
     "stop-task": (el) => send("stop_task", { task: Number(el.dataset.task) }),
     "dismiss-task": (el) => send("dismiss_task", { task: Number(el.dataset.task) }),
     examine: () => send("examine"),
+    train: (el) => send("train", { tier: el.dataset.tier }),
+    "train-anyway": async (el) => {
+      const words = `${el.dataset.needs} It may learn little, or nothing that the gate lets pass.`;
+      if (await inquire("Train it anyway?", words, "Train")) send("train", { tier: el.dataset.tier });
+    },
+    "go-on": (el) => send("go_on", { run: el.dataset.run }),
+    "stop-run": (el) => send("stop_run", { run: el.dataset.run }),
+    "delete-run": (el) => send("delete_run", { run: el.dataset.run }),
+    judge: (el) => send("judge", { name: el.dataset.name }),
+    "draw-map": (el) => send("draw_map", { name: el.dataset.name }),
+    "run-lab": () => send("run_lab"),
+    swap: (el) => send("swap", { name: el.dataset.name }),
+    "swap-anyway": async (el) => {
+      const words = `${el.dataset.why}. The search may find less with it. One step leads back.`;
+      if (await inquire("Use it anyway?", words, "Use it")) send("swap", { name: el.dataset.name, anyway: "yes" });
+    },
+    "roll-back-tuned": async (el) => {
+      const words = "It takes a moment; nothing is embedded again. What was learnt is kept.";
+      if (await inquire(`Go back to ${el.dataset.before}?`, words, "Roll back")) send("roll_back_tuned");
+    },
+    "keep-question": (el) => {
+      if (el.getAttribute("aria-pressed") === "true") return go("#evaluate");
+      send("keep_question", { conversation: state.conversation, turn: Number(el.dataset.turn) });
+    },
+    "evaluate-now": () => send("evaluate_now"),
+    "stop-evaluation": () => send("stop_evaluation"),
+    "edit-question": async (el) => {
+      const { question, text } = el.dataset;
+      const words = await inquire("What is asked", "", "Keep", text);
+      if (words && words !== text) send("edit_question", { question, text: words });
+    },
+    "wrong-document": (el) => send("wrong_document", { question: el.dataset.question, document: el.dataset.document }),
+    "pin-question": (el) => {
+      const pinned = el.getAttribute("aria-pressed") === "true" ? "no" : "yes";
+      send("pin_question", { question: el.dataset.question, pinned });
+    },
+    "remove-question": async (el) => {
+      const { question, text } = el.dataset;
+      if (await inquire("Remove this question?", `“${text}” is not asked any more.`, "Remove")) {
+        send("remove_question", { question });
+      }
+    },
     "stop-job": (el) => send("stop_job", { job: Number(el.dataset.job) }),
     dismiss: (el) => send("dismiss", { job: Number(el.dataset.job) }),
     reread: (el) => send("reread", { file: el.dataset.file }),

@@ -8,6 +8,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 
 from rag.errors import DocumentNotFound, RagError
 from ui.desk import Desk
+from ui.improve_routes import add_improve_routes
 from ui.links import is_document_id
 from ui.picture_routes import add_picture_routes
 from ui.source_page import render_problem, render_source
@@ -17,6 +18,7 @@ SCRIPTS = ("dialogs.js", "files.js", "marks.js", "page.js")  # in the order in w
 _ASSETS = {
     "style.css": "text/css",
     "pictures.css": "text/css",
+    "improve.css": "text/css",
     "icon.svg": "image/svg+xml",
     **dict.fromkeys(SCRIPTS, "text/javascript"),
 }
@@ -76,6 +78,7 @@ def make_routes(desk: Desk) -> APIRouter:
         return FileResponse(_HERE / name, media_type=_ASSETS[name], headers={"Cache-Control": "no-cache"})
 
     add_picture_routes(routes, library)
+    add_improve_routes(routes, desk.tuning)
     return routes
 
 

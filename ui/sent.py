@@ -11,11 +11,11 @@ def value(event: gr.EventData, name: str) -> object:
 
 def word(event: gr.EventData, name: str) -> str:
     """The text that was sent as `name`, else ""."""
-    sent = value(event, name)
-    return sent if isinstance(sent, str) else ""
+    found = value(event, name)
+    return found if isinstance(found, str) else ""
 
 
 def number(event: gr.EventData, name: str) -> int:
     """The whole number that was sent as `name`, else -1."""
-    sent = value(event, name)
-    return sent if isinstance(sent, int) else -1
+    found = value(event, name)
+    return found if isinstance(found, int) else -1

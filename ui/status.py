@@ -9,7 +9,14 @@ from ui.icons import icon
 from ui.library import looking_words
 from ui.words import count, model_name
 
-_PLACES = (("chat", "Chat"), ("library", "Library"), ("search", "Search"), ("models", "Models"))
+_PLACES = (
+    ("chat", "Chat"),
+    ("library", "Library"),
+    ("search", "Search"),
+    ("improve", "Improve"),
+    ("evaluate", "Evaluate"),
+    ("models", "Models"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from ui.pulse import Pulse
 
 _LOOK_AGAIN = 0.3  # seconds
 _FRESH = 5.0  # seconds for which what was counted is believed
-LAB = "digits"  # the folder of the lab, as `rag lab digits` names it
 
 
 class Improving(Protocol):
@@ -74,15 +73,34 @@ class Tuning:
         return self._library.improver
 
     def runs(self) -> list[Run]:
-        """The latest work in every run's folder, and that of the lab, newest first."""
-        lab = look(self.lab)
-        found = [*look_all(self.improver.runs.root), *([lab] if lab else [])]
-        return sorted(found, key=lambda run: -run.began)
+        """The latest work in every run's folder, on a map and in the lab, newest first."""
+        beside = [run for run in map(look, (self._maps, self.lab)) if run is not None]
+        return sorted([*look_all(self.improver.runs.root), *beside], key=lambda run: -run.began)
 
     @property
     def lab(self) -> Path:
-        """The folder of the lab's checkpoints and its report."""
-        return self._library.settings.home / "lab" / LAB
+        """The folder of the lab's checkpoints, as `rag lab digits` names it."""
+        return self._library.settings.home / "lab" / "digits"
+
+    @property
+    def report(self) -> Path:
+        """What the lab makes."""
+        return self.lab / "report.html"
+
+    def map_of(self, name: str) -> Path | None:
+        """The newest map of what became of the library with a candidate, None where none was drawn.
+
+        Raises:
+            TuneError: that is not the name of a run.
+        """
+        name = self.improver.runs.folder(name).name
+        found = list(self._maps.glob(f"*--{name}.html"))
+        return max(found, key=lambda path: path.stat().st_mtime, default=None)
+
+    @property
+    def _maps(self) -> Path:
+        """The folder of maps, as `rag tune map` names it; one is drawn at a time."""
+        return self._library.settings.home / "tuning" / "maps"
 
     def standing(self) -> tuple[TuneStatus, str | None]:
         """The improver's status and its proposal. Counting takes a while in a large library, so it is not done twice
@@ -116,7 +134,8 @@ class Tuning:
 
     def draw_map(self, name: str) -> None:
         """Draw the library as it lies before and after."""
-        self._begin(self.improver.runs.folder(name), "map", "map", name)
+        self._candidate(name)
+        self._begin(self._maps, "map", "map", name)
 
     def run_lab(self) -> None:
         """Begin the lab's demonstration, or go on with it."""

@@ -55,6 +55,7 @@ from rag.records import (
 )
 from rag.tune.feedback import FeedbackLog
 from rag.tune.records import ShownChunk
+from tests.ui.fake_improver import FakeImprover
 
 NOW = datetime(2025, 3, 2, 9, 30, tzinfo=UTC)
 
@@ -195,6 +196,7 @@ class FakeLibrary:
         self.settings = Settings(home=home, port=0)
         self.conversations = FakeConversations()
         self.feedback = FeedbackLog(home / "feedback.jsonl")
+        self.improver = FakeImprover(home)
         self.pace = pace
         self.bad: dict[str, str] = {}
         self.trouble: RagError | None = None  # raised by the next answers

@@ -61,7 +61,7 @@ def test_both_palettes_define_the_same_colours() -> None:
     assert both["light"].keys() == both["dark"].keys()
 
 
-@pytest.mark.parametrize("name", ["style.css", "pictures.css", *SCRIPTS])
+@pytest.mark.parametrize("name", ["style.css", "pictures.css", "improve.css", *SCRIPTS])
 def test_no_other_host_is_named(name: str) -> None:
     text = (UI / name).read_text()
     assert not re.search(r"https?://|@import|url\(", text)
