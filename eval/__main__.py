@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from eval import cli_compare, cli_run, cli_tuning
+from eval import cli_compare, cli_cost, cli_regression, cli_rivals, cli_run, cli_tuning
 from eval.answers import Asking
 from eval.answers import answers as run_answers
 from eval.answers_report import print_answers
@@ -26,8 +26,6 @@ from eval.generation import generation as run_generation
 from eval.generation import print_generation
 from eval.grounding import grounding as run_grounding
 from eval.grounding import print_grounding
-from eval.latency import latency as run_latency
-from eval.latency import print_latency
 from eval.moving import moving as run_moving
 from eval.moving import print_moving
 from eval.pictures import print_throughput, throughput
@@ -39,7 +37,6 @@ from eval.shapes import held_out_scenes, write_datasets
 from eval.small_clip import train_small_clip
 from eval.stores import STORES
 from eval.stress import variants, write
-from eval.synthetic import Made
 from rag.build import build_embedder, build_generator, build_image_embedder, build_reranker
 from rag.config import load_settings
 from rag.environment import prepare_environment
@@ -51,6 +48,9 @@ out = Console()
 err = Console(stderr=True)
 cli_run.register(app, out, err)
 cli_compare.register(app, out)
+cli_cost.register(app, out, err)
+cli_regression.register(app, out)
+cli_rivals.register(app, out, err)
 cli_tuning.register(app, out, err)
 
 
@@ -176,22 +176,6 @@ def reading(
     prepare_environment()
     result = run_reading(folder, threads)
     _show(result, as_json, print_reading)
-
-
-@app.command()
-def latency(
-    store: Annotated[str, typer.Option(help=STORES)] = "lance",
-    count: Annotated[int, typer.Option("--n", min=100, help="Chunks to make up.")] = 100_000,
-    dim: Annotated[int, typer.Option(min=2, help="Numbers in a vector.")] = 384,
-    queries: Annotated[int, typer.Option(min=1, help="Questions of each kind.")] = 200,
-    seed: Annotated[int, typer.Option(help="Of everything that is made up.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-) -> None:
-    """How fast a store answers and how much it misses, by made-up vectors that have neighbours as real ones have."""
-    prepare_environment()
-    with progress_bars(store, err) as progress:
-        result = run_latency(store, Made(count, dim, seed), queries, load_settings(), progress("index"))
-    _show(result, as_json, print_latency)
 
 
 @app.command()

@@ -44,7 +44,7 @@ def ask(
         found.update((fusion, _fused(fusion, lists)) for fusion in fusions)
         for retriever, chunks in found.items():
             ranked = _documents(chunks, index.names)
-            kept = _without_itself(name, ranked, dataset.judgements[name])[:depth]
+            kept = without_itself(name, ranked, dataset.judgements[name])[:depth]
             documents.setdefault(retriever, {})[name] = kept
         ms.append(result.ms)
         show(number, len(dataset.queries))
@@ -69,6 +69,6 @@ def _documents(chunks: Sequence[Chunk], names: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(names[chunk.document_id] for chunk in chunks))
 
 
-def _without_itself(query: str, ranked: Sequence[str], grades: Mapping[str, int]) -> list[str]:
+def without_itself(query: str, ranked: Sequence[str], grades: Mapping[str, int]) -> list[str]:
     """Where questions are documents too (same id), finding oneself is no merit, unless it is judged to be one."""
     return [name for name in ranked if name != query or grades.get(name, 0) > 0]

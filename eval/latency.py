@@ -34,11 +34,13 @@ def latency(
 ) -> dict[str, Any]:
     """Fill `store` ("lance", "memory" or a server's address) with `made`, ask it `queries` questions, and empty it.
 
-    `settings` say how it is kept if it is on a server. Times are milliseconds at the percentiles 50, 95 and 99; `load`
-    is what the machine was busy with besides.
+    `settings` say how it is kept if it is on a server. Times are milliseconds at the percentiles 50, 95 and 99, of
+    whole searches and of each stage of the hybrid one; `numpy` is the plain baseline of the same run, all vectors in
+    memory and one product with the question; `load` is what the machine was busy with besides.
     """
     asked = made.questions(queries + _WARM_UP)
     truth = exact(made, asked.vectors[_WARM_UP:], K)
+    plain = percentiles(_plain_numpy(made, asked.vectors))
     with temporary_store(store, {TEXT_SPACE: made.dim}, settings) as (opened, folder):
         started = time.perf_counter()
         _fill(opened, made, on_progress)
@@ -46,11 +48,12 @@ def latency(
         opened.maintain()
         built = time.perf_counter() - started
         found: list[list[Match]] = []
+        stages: list[Mapping[str, float]] = []
         searcher = Searcher(_Prepared(dict(zip(asked.words, asked.vectors, strict=True)), made.dim), opened, str)
         searches: dict[str, Callable[[int], object]] = {
             "vector": lambda i: found.append(opened.search_vector(TEXT_SPACE, asked.vectors[i], K)),
             "words": lambda i: opened.search_words(asked.words[i], K),
-            "hybrid": lambda i: searcher.search(asked.words[i], K),
+            "hybrid": lambda i: stages.append(searcher.search(asked.words[i], K).ms),
         }
         ms = {name: percentiles(_timed(search, queries + _WARM_UP)[_WARM_UP:]) for name, search in searches.items()}
         server = _server(store)
@@ -61,7 +64,13 @@ def latency(
             "dim": made.dim,
             "queries": queries,
             "seconds": {"write": written, "build": built},
-            "ms": ms,
+            "ms": {**ms, "numpy": plain},
+            "stages": {
+                stage: percentiles([one[stage] for one in stages[_WARM_UP:]])
+                for stage in stages[-1]
+                if stage not in ("load", "embed")  # vectors are made up here, and not embedded
+            },
+            "ratio": {name: times["p50"] / plain["p50"] for name, times in ms.items()},
             "recall@10": recall([[match.chunk.start for match in one] for one in found[_WARM_UP:]], truth),
             "mib": {
                 "process": psutil.Process().memory_info().rss / _MIB,
@@ -71,6 +80,18 @@ def latency(
             "load": list(os.getloadavg()),
             "cores": psutil.cpu_count(),
         }
+
+
+def _plain_numpy(made: Made, questions: NDArray[np.float32]) -> list[float]:
+    """Milliseconds of each question after the first ones: the product with all vectors, and the K best of it."""
+    vectors = np.concatenate([part.vectors for part in made.parts()])
+
+    def search(number: int) -> object:
+        scores = vectors @ questions[number]
+        best = np.argpartition(-scores, min(K, len(scores) - 1))[:K]
+        return best[np.argsort(-scores[best])]
+
+    return _timed(search, len(questions))[_WARM_UP:]
 
 
 def percentiles(ms: Sequence[float]) -> dict[str, float]:
@@ -90,9 +111,12 @@ def print_latency(result: Mapping[str, Any], console: Console) -> None:
     """The times as a table, what it took below it."""
     title = f"{result['chunks']} chunks of {result['dim']} numbers in {result['store']}, {result['queries']} questions"
     table = Table("ms", "p50", "p95", "p99", title=title)
-    for name, times in result["ms"].items():
+    stages = {f"  {stage}": times for stage, times in result["stages"].items()}
+    for name, times in {**result["ms"], **stages}.items():
         table.add_row(name, *(f"{times[key]:.1f}" for key in ("p50", "p95", "p99")))
     console.print(table)
+    ratios = ", ".join(f"{name} {ratio:.1f}" for name, ratio in result["ratio"].items())
+    console.print(f"times the median of exact numpy search: {ratios}")
     seconds = result["seconds"]
     console.print(
         f"recall@10 {result['recall@10']:.3f}; written in {seconds['write']:.0f} s, ready in {seconds['build']:.0f} s"
