@@ -245,7 +245,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None
         folder = tmp_path / "long"
         folder.mkdir()
         for number in range(60):
-            (folder / f"{number}.txt").write_text(" ".join(f"word{number}x{i}." for i in range(20_000)))
+            (folder / f"{number}.txt").write_text(" ".join(f"word{number}x{i}." for i in range(5_000)))
         assert "the disk is full" in rag("add", folder, status=1).stderr
         subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
         rag("add", folder)

@@ -217,7 +217,7 @@ def test_a_write_waits_for_a_cluster_that_has_just_lost_its_leader(
 ) -> None:
     """What is asked before it hangs three times; the write itself is sent once."""
     monkeypatch.setattr(weaviate_connection, "_LEADER_SECONDS", 0.2)
-    stub.faults.hang["HTTP"] = 3
+    stub.faults.hang["HTTP"], stub.faults.hang_seconds = 3, 2.0
     store.replace_documents({"new": chunks("new", 5)})
     assert stub.faults.hang["HTTP"] == 0
     check_intact(store, stub, {"kept": ("v1", 3), "new": ("v1", 5)})
@@ -228,7 +228,7 @@ def test_a_cluster_that_finds_no_leader_is_told(
 ) -> None:
     monkeypatch.setattr(weaviate_connection, "_LEADER_SECONDS", 0.2)
     monkeypatch.setattr(weaviate_connection, "_ELECTION_SECONDS", 0.5)
-    stub.faults.hang["HTTP"] = 1000
+    stub.faults.hang["HTTP"], stub.faults.hang_seconds = 1000, 2.0
     with told_soon("cannot write to the index: .* is there but did not do it"):
         store.replace_documents({"new": chunks("new", 5)})
     stub.faults.hang.clear()

@@ -49,6 +49,7 @@ class Faults:
     queue: dict[str, Fault] = field(default_factory=dict)
     delay: dict[str, float] = field(default_factory=dict)  # seconds before a call is looked at
     hang: Counter[str] = field(default_factory=Counter)  # calls still to come that get no answer
+    hang_seconds: float = 60.0
     keys: dict[str, Literal["write", "read"]] = field(default_factory=dict)  # API keys; none: everyone may do all
     refused: Counter[str] = field(default_factory=Counter)  # UUID -> how often it fails in a batch
     refuse_next: int = 0  # objects still to come that will be put into `refused`, `refuse_times` each
@@ -114,7 +115,7 @@ class WeaviateStub:
             self.schema.read_only = DISK_FULL
         if self.faults.hang[call] > 0:
             self.faults.hang[call] -= 1
-            self._over.wait(60)
+            self._over.wait(self.faults.hang_seconds)
         self._over.wait(self.faults.delay.get(call, 0))
         if self.faults.keys and call != "Health":
             right = self.faults.keys.get(key.removeprefix("Bearer "))
