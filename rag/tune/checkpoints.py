@@ -143,7 +143,9 @@ def _read(path: Path, of: str) -> tuple[State, dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
             said: dict[str, Any] = json.loads(file.metadata()["state"])
-        state = State(**{key: tuple(value) if isinstance(value, list) else value for key, value in said.items()})
+        state = State(
+            said["of"], said["step"], tuple(said["losses"]), tuple(said["open_losses"]), tuple(said["scores"])
+        )
         tensors = load_file(path)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as exc:
         raise TuneError(

@@ -17,7 +17,7 @@ _SAID = ("the", "old", "grey", "small", "near", "under", "over", "after", "winte
 WORDS = (*SUBJECTS, *(f"{subject}s" for subject in SUBJECTS), *_ASKED, *_SAID)
 
 
-def tiny_text_model(folder: Path, seed: int = 0) -> Path:
+def tiny_text_model(folder: Path, seed: int = 0, layers: int = 2) -> Path:
     """Write a sentence-transformers folder: 32 numbers a text, 40 tokens at most, a prompt before queries."""
     marks = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "ask", ":")
     vocabulary = {word: i for i, word in enumerate((*marks, *WORDS))}
@@ -31,7 +31,7 @@ def tiny_text_model(folder: Path, seed: int = 0) -> Path:
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=64,
         max_position_embeddings=64,
