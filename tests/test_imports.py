@@ -43,7 +43,8 @@ MAY_IMPORT = {
     "rag.switching": SHARED | {"rag.carrying", "rag.databases", "rag.store"},
     "rag.improving": SHARED
     | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.carrying"}
-    | {"rag.databases", "rag.gathering", "rag.live", "rag.mapping", "rag.switching"},
+    | {"rag.databases", "rag.gathering", "rag.judging", "rag.live", "rag.mapping", "rag.switching"},
+    "rag.judging": SHARED | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.live"},
     "rag.namings": SHARED | {"rag.ingest", "rag.tune"},
     "rag.gathering": SHARED | {"rag.databases", "rag.ingest", "rag.namings", "rag.tune"},
     "rag.evaluating": SHARED | {"rag.tune"},
@@ -93,7 +94,8 @@ MAY_IMPORT = {
     "eval": SHARED
     | ADAPTERS
     | {"rag.tune"}
-    | {"rag.build", "rag.evaluating", "rag.indexing", "rag.looking", "rag.moving", "rag.environment", "rag.progress"},
+    | {"rag.build", "rag.evaluating", "rag.indexing", "rag.library", "rag.looking", "rag.moving", "rag.environment", "rag.progress"}
+    | {"rag.judging"},
 }
 
 

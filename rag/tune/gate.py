@@ -59,6 +59,7 @@ def judge(
     Raises:
         TuneError: there are no questions.
     """
+    _check_any(home.questions)
     trials = [home] if canaries is None else [home, canaries]
     total = sum(len(trial.questions) for trial in trials)
     asked: list[list[Asked]] = [[] for _ in trials]
@@ -95,11 +96,7 @@ def decide(
     Raises:
         TuneError: there are no questions.
     """
-    if not asked:
-        raise TuneError(
-            "there are no questions to judge by; keep some whose right document you know (`rag tune questions`), or "
-            "tell after a search which result was right"
-        )
+    _check_any(asked)
     real = [one for one in asked if one.question.source not in _MADE]
     tested = real if len(real) >= LEAST else asked
     made = [] if tested is asked else [one for one in asked if one.question.source in _MADE]
@@ -136,6 +133,14 @@ def decide(
         time=time.time(),
         grounds=replace(grounds or Grounds(), questions=tuple(one.question.id for one in tested), p=gain.alone),
     )
+
+
+def _check_any(questions: Sequence[object]) -> None:
+    if not questions:
+        raise TuneError(
+            "there are no questions to judge by; keep some whose right document you know (`rag tune questions`), or "
+            "tell after a search which result was right"
+        )
 
 
 # --- findings --------------------------------------------------------------------------------------------------------

@@ -175,6 +175,10 @@ def test_a_search_may_take_a_little_longer(ms: tuple[float, float], outcome: str
 def test_it_takes_questions() -> None:
     with pytest.raises(TuneError, match="no questions to judge by"):
         decide("lin", [])
+    put, calls = trial(3)
+    with pytest.raises(TuneError, match="no questions to judge by"):
+        judge("lin", Trial([], put.before, put.after), put)
+    assert calls == []  # nobody waited for the others
 
 
 def test_grounds_are_kept_and_completed() -> None:
