@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that was passed over: its number counts from 1, and the reason is one that a person can act on."""
+    """A line that was passed over, and why. `line` counts from 1; 0: it is no one line that is amiss."""
 
     path: str
     line: int
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}, line {self.line}: {self.reason}"
+        return f"{self.path}, line {self.line}: {self.reason}" if self.line else f"{self.path}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

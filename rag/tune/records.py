@@ -91,6 +91,19 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Caption:
+    """Words that describe a picture: what an image embedder learns from.
+
+    `picture` is the absolute path of its file, `digest` the sha256 of that (hex), `time` Unix seconds.
+    """
+
+    picture: str
+    digest: str
+    text: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question whose right documents are known: kept to judge retrievers, never trained on.
 

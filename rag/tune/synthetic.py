@@ -36,9 +36,7 @@ _SHORTEST, _LONGEST, _TOKENS = 5, 200, 48  # characters and tokens of a query
 _LONGEST_PASSAGE, _SHORT = 1500, 240  # characters of a passage, and of one that is an example or a sentence
 _SMALL = 700_000_000  # parameters; a smaller model loses its way in a whole passage, and is given a sentence of it
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")  # where no spaces are written, a character
-_LABEL = re.compile(
-    r"^(?:\W*(?:(?:query|question|keywords|statement|search|answer)\s*\d*\s*:|\d+[.)]|[-*•])\s*)+", re.I
-)
+_LABEL = re.compile(r"^(?:\W*(?:(?:query|question|keywords|statement|answer)\s*\d*\s*:|\d+[.)]|[-*•])\s*)+", re.I)
 _ABOUT_TEXT = re.compile(r"\b(?:passage|text|paragraph|excerpt|article|document|author|question|query)s?\b", re.I)
 
 _RULES = (
