@@ -7,13 +7,14 @@ on by itself to the verdict: a candidate that was trained is judged, after being
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from rag.config import Settings
 from rag.errors import RagError, TuneError
-from rag.tune.process import Run, Work, ask_to_stop, end, look, look_all, start
+from rag.tune.process import PROGRAM, Run, Work, ask_to_stop, end, look, look_all, start
 from rag.tune.records import Candidate, Tier, TuneStatus, Verdict
 from rag.tune.runs import CANDIDATE, Runs
 from ui.pulse import Pulse
@@ -55,11 +56,12 @@ class Change:
 
 
 class Tuning:
-    """The work on one library's retriever. Every change touches the pulse."""
+    """The work on one library's retriever. Every change touches the pulse. `program` is what does the work."""
 
     def __init__(self, library: Taught, pulse: Pulse) -> None:
         self._library = library
         self._pulse = pulse
+        self.program: Sequence[str] = PROGRAM
         self._lock = threading.Lock()
         self._following = False
         self._goes_on: set[str] = set()  # runs that go on to their verdict by themselves
@@ -118,31 +120,28 @@ class Tuning:
         """Begin a training, which is judged when it is done."""
         self._refuse_two()
         folder = self.improver.begin(tier)
-        self._begin(folder, "train", "train", "--run", folder.name)
+        self._begin(folder, "train", "tune", "train", "--run", folder.name, "--tier", tier)
 
     def go_on(self, name: str) -> None:
         """Go on with a training that was stopped or killed."""
-        self._begin(self.improver.runs.folder(name), "train", "train", "--run", name, "--resume")
+        self._begin(self.improver.runs.folder(name), "train", "tune", "train", "--run", name, "--resume")
 
     def judge(self, name: str) -> None:
         """Put the gate's questions to a candidate; one with an embedder of its own is embedded beside first."""
         folder = self.improver.runs.folder(name)
         if self._candidate(name).embedder:
-            self._begin(folder, "embed", "reembed", name)
+            self._begin(folder, "embed", "tune", "reembed", name)
         else:
-            self._begin(folder, "judge", "gate", name)
+            self._begin(folder, "judge", "tune", "gate", name)
 
     def draw_map(self, name: str) -> None:
         """Draw the library as it lies before and after."""
         self._candidate(name)
-        self._begin(self._maps, "map", "map", name)
+        self._begin(self._maps, "map", "tune", "map", name)
 
     def run_lab(self) -> None:
         """Begin the lab's demonstration, or go on with it."""
-        self._refuse_two()
-        start(["lab", "digits", "--loss", "all"], self.lab, "lab", self._library.settings.home)
-        self._pulse.touch()
-        self.follow()
+        self._begin(self.lab, "lab", "lab", "digits", "--loss", "all")
 
     def stop(self, name: str) -> None:
         """Ask for an orderly end; whoever asks again gets one at once."""
@@ -165,7 +164,7 @@ class Tuning:
 
     def _begin(self, folder: Path, work: Work, *arguments: str) -> None:
         self._refuse_two()
-        start(["tune", *arguments], folder, work, self._library.settings.home)
+        start(arguments, folder, work, self._library.settings.home, program=self.program)
         self._goes_on.add(folder.name)
         self._pulse.touch()
         self.follow()
@@ -245,7 +244,7 @@ class Tuning:
             if run.work == "train":
                 self.judge(run.name)
             elif run.work == "embed":
-                self._begin(run.folder, "judge", "gate", run.name)
+                self._begin(run.folder, "judge", "tune", "gate", run.name)
         except RagError as exc:
             self.trouble = str(exc)
             self._pulse.touch()

@@ -28,9 +28,9 @@ Work = Literal["train", "embed", "judge", "map", "synth", "lab"]
 State = Literal["running", "done", "failed", "stopped", "killed"]
 OnStep = Callable[[Step], None]
 
+PROGRAM = (sys.executable, "-m", "rag.cli")
 PROGRESS, STOP, OUTPUT = "progress.jsonl", "stop", "output.log"
 _PROCESS = "process.json"
-_PROGRAM = (sys.executable, "-m", "rag.cli")
 _ENDS: dict[str, State] = {"done": "done", "failed": "failed", "stopped": "stopped"}
 _SAME_START = 2.0  # seconds by which the start of a process may be told differently after the clock was set
 _LISTEN = 0.2  # seconds between two looks for the file that asks to stop
@@ -77,7 +77,7 @@ class _Worker:
 # --- those who watch -----------------------------------------------------------------------------------------------
 
 
-def start(arguments: Sequence[str], folder: Path, work: Work, home: Path, *, program: Sequence[str] = _PROGRAM) -> Run:
+def start(arguments: Sequence[str], folder: Path, work: Work, home: Path, *, program: Sequence[str] = PROGRAM) -> Run:
     """Begin `rag ARGUMENTS` in a process of its own that outlives this one, at a lower priority.
 
     What it prints goes to output.log in `folder`, which is made if it is not there. It has to register its steps there
