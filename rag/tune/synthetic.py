@@ -33,6 +33,7 @@ OVERLAP, GRAM = 0.5, 5  # at most that share of a query's runs of five words may
 WEIGHT = 0.4  # of a made-up query
 
 _SHORTEST, _LONGEST, _TOKENS = 5, 200, 48  # characters and tokens of a query
+_REPEATS = 2  # times that two words may follow each other in a query
 _LONGEST_PASSAGE, _SHORT = 1500, 240  # characters of a passage, and of one that is an example or a sentence
 _SMALL = 700_000_000  # parameters; a smaller model loses its way in a whole passage, and is given a sentence of it
 _WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|\w+")  # where no spaces are written, a character
@@ -222,6 +223,8 @@ class _Maker:
             return "no query"
         if _ABOUT_TEXT.search(query) and not _ABOUT_TEXT.search(passage.text):
             return "about the passage, not what is in it"
+        if _circles(query):
+            return "it goes round in circles"
         if words_of(query) in self._echoes:
             return "an example repeated"
         if words_of(query) in self._taken:
@@ -242,6 +245,11 @@ def overlap(query: str, passage: str) -> float:
     there = set(_runs(said, length))
     runs = list(_runs(asked, length))
     return sum(run in there for run in runs) / len(runs)
+
+
+def _circles(query: str) -> bool:
+    """Whether two words follow each other more than twice, as where a small model finds no end."""
+    return max(Counter(_runs(_words(query), 2)).values(), default=0) > _REPEATS
 
 
 def _words(text: str) -> list[str]:

@@ -33,10 +33,7 @@ def said(found: Imported) -> list[tuple[str, str, list[str]]]:
     [
         ({"query": "q one", "positive": "right"}, [("q one", "right", [])]),
         ({"anchor": "q one", "positive": "right", "negative": "wrong"}, [("q one", "right", ["wrong"])]),
-        (
-            {"question": "q one", "answer": "right", "negative_1": "w1", "negative_2": "w2"},
-            [("q one", "right", ["w1", "w2"])],
-        ),
+        ({"question": "q one", "answer": "a", "negative_1": "w1", "negative_2": "w2"}, [("q one", "a", ["w1", "w2"])]),
         ({"sentence1": "q one", "sentence2": "right"}, [("q one", "right", [])]),
         (["q one", "right"], [("q one", "right", [])]),
         (["q one", "right", "wrong"], [("q one", "right", ["wrong"])]),
@@ -94,7 +91,7 @@ def test_every_bad_line_is_named_and_the_others_are_taken(tmp_path: Path) -> Non
     assert reasons[2].startswith("it is no JSON")
     assert reasons[4] == "it is neither an object with fields nor a list of texts"
     assert reasons[5].startswith("there is no field for a right passage ('positive' or 'pos'")
-    assert reasons[7].startswith("the query") and reasons[7].endswith("is no text with words in it")
+    assert reasons[7] == "the query ('query' or 'question' …) is no text with words in it"
     assert reasons[10] == "the score 'high' is no number"
     assert reasons[12] == "the score nan is not 0 or more"
     assert reasons[13] == "a passage is called right and wrong: 'same'"

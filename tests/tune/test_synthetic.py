@@ -47,6 +47,7 @@ def test_a_good_query_is_kept_and_the_same_again_is_not(tmp_path: Path) -> None:
         ("?! ... ---", "no query"),
         ("word " * 60, "no query"),
         ("What does the passage say about bees?", "about the passage, not what is in it"),
+        ("it fell into the key to the key to the key to the key", "it goes round in circles"),
         ("until when can I buy bread at the weekend", "an example repeated"),
         ("the second hive swarmed on the fourteenth", "copied from the passage"),
         ("plum tree", "copied from the passage"),
