@@ -12,7 +12,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from eval import cli_compare, cli_cost, cli_regression, cli_rivals, cli_run, cli_tuning
+from eval import (
+    cli_clip,
+    cli_compare,
+    cli_cost,
+    cli_documents,
+    cli_own,
+    cli_regression,
+    cli_rivals,
+    cli_run,
+    cli_tuning,
+)
 from eval.answers import Asking
 from eval.answers import answers as run_answers
 from eval.answers_report import print_answers
@@ -49,9 +59,12 @@ err = Console(stderr=True)
 cli_run.register(app, out, err)
 cli_compare.register(app, out)
 cli_cost.register(app, out, err)
+cli_documents.register(app, out, err)
+cli_own.register(app, out, err)
 cli_regression.register(app, out)
 cli_rivals.register(app, out, err)
 cli_tuning.register(app, out, err)
+cli_clip.register(app, out, err)
 
 
 def _show(result: dict[str, Any], as_json: bool, print_table: Callable[[dict[str, Any], Console], None]) -> None:

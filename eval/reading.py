@@ -7,11 +7,12 @@ the same name in `box/` with a line `x1,y1,...,x4,y4,text` for each line of text
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from rich.table import Table
 
@@ -28,7 +29,9 @@ def reading(folder: Path, threads: int = 1) -> dict[str, Any]:
 
     Times are milliseconds per picture, models loaded: of the clock, and for reading also of CPU. Recall is the share
     of the words (letters and digits, whatever their case) and of the characters without spaces of the truth that
-    were read, counted as multisets picture by picture; None where there is no truth.
+    were read, counted as multisets picture by picture. The error rates (CER, WER) are the edits that turn what was
+    read into the truth, in its order, over the length of the truth: a line read too early costs twice. None where
+    there is no truth.
     """
     files = _picture_files(folder / "img" if (folder / "img").is_dir() else folder)
     ocr = Ocr(threads)
@@ -63,6 +66,8 @@ def reading(folder: Path, threads: int = 1) -> dict[str, Any]:
         "with_truth": len(truths),
         "word_recall": _recall(map(_words, truths), map(_words, texts)),
         "character_recall": _recall(map(_characters, truths), map(_characters, texts)),
+        "character_error": _error_rate(["".join(_plain(text)) for text in truths], ["".join(_plain(t)) for t in texts]),
+        "word_error": _error_rate([_plain(text) for text in truths], [_plain(text) for text in texts]),
     }
 
 
@@ -75,6 +80,7 @@ def print_reading(result: dict[str, Any], out: Console) -> None:
     out.print(f"{result['pictures_per_minute']:.0f} pictures a minute, {result['megapixels']:.1f} megapixels in all")
     if result["with_truth"]:
         found = f"words {result['word_recall']:.3f}, characters {result['character_recall']:.3f}"
+        found += f"; error rates CER {result['character_error']:.3f}, WER {result['word_error']:.3f}"
         out.print(f"read of the truth of {result['with_truth']} pictures: {found}")
 
 
@@ -98,6 +104,18 @@ def _words(text: str) -> Counter[str]:
 
 def _characters(text: str) -> Counter[str]:
     return Counter("".join(text.casefold().split()))
+
+
+def _plain(text: str) -> list[str]:
+    """The words of `text`, whatever their case."""
+    return _WORD.findall(text.casefold())
+
+
+def _error_rate(truths: Sequence[Sequence[str]], texts: Sequence[Sequence[str]]) -> float | None:
+    """Edits (Levenshtein 1966) over the length of the truth, all pictures together."""
+    length = sum(map(len, truths))
+    edits = sum(Levenshtein.distance(truth, text) for truth, text in zip(truths, texts, strict=True))
+    return edits / length if length else None
 
 
 def _recall(truths: Iterable[Counter[str]], found: Iterable[Counter[str]]) -> float | None:

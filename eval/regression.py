@@ -22,7 +22,7 @@ from rich.table import Table
 from eval.cache import CachedEmbedder
 from eval.datasets import load
 from eval.run import run
-from rag.config import Settings
+from rag.config import load_settings
 from rag.protocols import Embedder
 from rag.tune.statistics import ALPHA, holm, sign_flip
 
@@ -52,7 +52,7 @@ class Change:
 
 def measure(embedder: Embedder, home: Path) -> Scores:
     """nDCG@10 of every question of the frozen collection, by retriever. `home` stays empty."""
-    settings = Settings(home=home, chunk_tokens=CHUNK_TOKENS)
+    settings = load_settings(home=home, chunk_tokens=CHUNK_TOKENS)
     found = run(load(FROZEN), CachedEmbedder(embedder, None), settings, store="memory")
     retrievers = found["by_retriever"]
     return {

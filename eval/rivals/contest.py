@@ -27,8 +27,11 @@ class Contestant(Protocol):
     `hits` best passages, best first; a document may come more than once.
     """
 
-    packages: Sequence[str]
-    settings: Mapping[str, Any]
+    @property
+    def packages(self) -> Sequence[str]: ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
 
     def load(self, model: str) -> None: ...
 

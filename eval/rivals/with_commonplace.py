@@ -12,7 +12,7 @@ from eval.datasets import Dataset, Entry
 from eval.index import build_index
 from eval.rivals.contest import compete
 from eval.stores import spaces_of, temporary_store
-from rag.config import Settings
+from rag.config import load_settings
 from rag.embed.text import TextEmbedder
 from rag.environment import prepare_environment
 
@@ -38,7 +38,7 @@ class Commonplace:
         entries = tuple(Entry(one["id"], one["title"], one["text"]) for one in documents)
         self._open = ExitStack()
         home = Path(self._open.enter_context(TemporaryDirectory(prefix="commonplace-rivals-")))
-        settings = Settings(home=home)
+        settings = load_settings(home=home)
         store, _ = self._open.enter_context(temporary_store("lance", spaces_of(self._embedder, None), settings))
         self._index = build_index(
             Dataset("contest", entries, {}, {}), self._embedder, settings, store, home, lambda done, total: None

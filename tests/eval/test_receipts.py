@@ -1,0 +1,91 @@
+"""Receipts that are asked for by what stands in them, and labels that nobody trained."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from eval.datasets import DatasetError
+from eval.labels import labels
+from eval.receipts import receipts
+from rag.records import ModelState
+
+
+def made(folder: Path, keys: dict[str, dict[str, str]]) -> Path:
+    for name in ("img", "key"):
+        (folder / name).mkdir(parents=True)
+    for name, key in keys.items():
+        (folder / "img" / f"{name}.png").write_bytes(b"")
+        (folder / "key" / f"{name}.json").write_text(json.dumps(key), "utf-8")
+    return folder
+
+
+def test_every_receipt_that_fits_is_right(tmp_path: Path) -> None:
+    keys = {
+        "1": {"company": "Hobb", "date": "1 May", "total": "4.20"},
+        "2": {"company": "Hobb", "date": "2 May", "total": "4.20"},
+        "3": {"company": "Brackley", "date": "1 May"},
+    }
+    dataset = receipts(made(tmp_path / "some", keys))
+    assert dataset.name == "some"
+    assert [entry.id for entry in dataset.entries] == ["1", "2", "3"]
+    assert dataset.queries["1, company and total"] == "receipt from Hobb total 4.20"
+    assert dataset.judgements["1, company"] == {"1": 1, "2": 1}
+    assert dataset.judgements["1, company and date"] == {"1": 1}
+    assert dataset.judgements["1, company and total"] == {"1": 1, "2": 1}
+    assert "3, company and total" not in dataset.queries
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="'img' and 'key'"):
+        receipts(tmp_path)
+    folder = made(tmp_path / "some", {"1": {"date": "1 May"}})
+    with pytest.raises(DatasetError, match="no key with a company"):
+        receipts(folder)
+    (folder / "key" / "1.json").write_text("[")
+    with pytest.raises(DatasetError, match="not JSON"):
+        receipts(folder)
+    (folder / "key" / "1.json").unlink()
+    with pytest.raises(DatasetError, match="every scan needs a key"):
+        receipts(folder)
+
+
+class Colours:
+    """An ImageEmbedder that sees the mean colour of a picture, and reads the names of three."""
+
+    space, dim, fingerprint = "image", 3, "colours"
+    state = ModelState("image embedder", "colours", "none", "fp32", "a fake", loaded=True)
+
+    def load(self) -> None: ...
+
+    def embed_images(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        import io
+
+        rows = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB"), np.float32).mean((0, 1)) for data in pictures]
+        return np.stack([row / np.linalg.norm(row) for row in rows])
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        names = ("deep red", "green", "blue")
+        return np.stack([np.eye(3, dtype=np.float32)[next(i for i, n in enumerate(names) if n in t)] for t in texts])
+
+
+def test_labels_are_the_names_of_folders(tmp_path: Path) -> None:
+    for label, colours in {
+        "deep_red": [(200, 20, 10), (10, 200, 20)],
+        "green": [(0, 90, 10)],
+        "blue": [(1, 2, 9)],
+    }.items():
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "notes.txt").write_text("no picture")
+        for number, colour in enumerate(colours):
+            Image.new("RGB", (4, 4), colour).save(tmp_path / label / f"{number}.png")
+    (tmp_path / "empty").mkdir()
+    found = labels(tmp_path, Colours())
+    assert (found["pictures"], found["labels"], found["accuracy@1"], found["accuracy@5"]) == (4, 3, 3 / 4, 1.0)
+    assert found["by_label"] == {"blue": 1.0, "deep red": 0.5, "green": 1.0}
+    with pytest.raises(DatasetError, match="two folders"):
+        labels(tmp_path / "green", Colours())
