@@ -1,6 +1,6 @@
 """Settings to a working Library: the only file that names concrete adapters. They are imported when needed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from rag.environment import prepare_environment
 from rag.errors import ModelNotFound, StoreError
 from rag.improving import Improver
 from rag.library import Library
-from rag.live import LiveIndex
+from rag.live import LiveIndex, Tuned
 from rag.models import starter
 from rag.models.installed import eyes_of, installed_model, installed_models, models_folder, resolve
 from rag.moving.staging import finish_cut_off_import
@@ -30,6 +30,8 @@ from rag.store.index_versions import IndexVersions
 from rag.store.manifest import Manifest, check_manifest, with_image_embedder
 from rag.store.places import FIRST, LANCE, Collections, Folders, Place
 from rag.switching import Switcher
+from rag.tune.runs import runs_of
+from rag.tune.serving import tuned_embedder
 
 if TYPE_CHECKING:
     from rag.embed.device import Placement
@@ -53,7 +55,8 @@ def open_library(settings: Settings) -> Library:
     catalogue = Catalogue(settings.home / "catalogue.sqlite")
     stored = _Stored(settings, open_versions(settings, catalogue), catalogue, build_image_embedder(settings))
     databases = Databases(settings.home, catalogue, stored.versions.live, stored.open_store)
-    index = LiveIndex(databases, stored.embedder, stored.check)
+    tuned = partial(build_tuned, settings)
+    index = LiveIndex(databases, stored.embedder, stored.check, stored.retriever, tuned)
     build, reranker = partial(build_embedder, settings), build_reranker(settings)
     switcher = Switcher(databases, stored.versions, build, _reference_of, settings.embedder, index.prepare)
     return Library(
@@ -61,7 +64,7 @@ def open_library(settings: Settings) -> Library:
         databases=databases,
         index=index,
         switcher=switcher,
-        improver=Improver(settings, databases, index, switcher, build, stored.image_embedder, reranker),
+        improver=Improver(settings, databases, index, switcher, build, tuned, stored.image_embedder, reranker),
         conversations=Conversations(settings.home / "conversations.sqlite"),
         generator=build_generator(settings),
         image_embedder=stored.image_embedder,
@@ -82,6 +85,22 @@ def build_embedder(settings: Settings, reference: str = "") -> Embedder:
         folder, sha256 = resolve(reference, settings.home), None
         name = folder.name
     return TextEmbedder(folder, name=name, sha256=sha256, device=settings.device, precision=settings.precision)
+
+
+def build_tuned(settings: Settings, name: str, base: Embedder) -> Tuned:
+    """The candidate of that name, searching with `base`, or with what it was made into.
+
+    Raises:
+        TuneError: there is no such candidate, it is broken, or it is for passages of another embedder.
+    """
+
+    def encoder(folder: Path) -> Embedder:
+        return TextEmbedder(folder, name=f"{name} (queries)", device=settings.device, precision=settings.precision)
+
+    runs = runs_of(settings.home)
+    candidate = runs.candidate(name)
+    embedder = tuned_embedder(candidate, runs.folder(name), base, encoder)
+    return Tuned(embedder, name, candidate.fusion_weight)
 
 
 def build_image_embedder(settings: Settings) -> ImageEmbedder | None:
@@ -195,10 +214,20 @@ class _Stored:
     versions: IndexVersions
     catalogue: Catalogue
     image_embedder: ImageEmbedder | None
+    fingerprints: dict[str, str] = field(default_factory=dict)  # of versions; a version keeps its own for ever
 
     def embedder(self, version: str) -> Embedder:
         """The embedder to use for a version: that which the settings insist on, else the one that wrote it."""
         return build_embedder(self.settings, self._reference(version))
+
+    def retriever(self, version: str) -> str:
+        """The name of the tuned retriever that searches a version now, "" where its embedder does as it came."""
+        if version not in self.fingerprints:
+            manifest = self.versions.manifest(version)
+            if manifest is None:
+                return ""
+            self.fingerprints[version] = manifest.fingerprint
+        return self.catalogue.retrievers.live(self.fingerprints[version])
 
     def check(self, version: str, embedder: Embedder) -> None:
         """Make sure that it is the one that wrote the version, which is begun with it where there is none yet."""

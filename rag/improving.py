@@ -4,6 +4,7 @@ Nothing here changes what searches now but `swap` and `roll_back`, and each of t
 that is trained lies in a folder of its own under RAG_HOME/tuning/runs until then.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -12,14 +13,20 @@ from typing import Literal
 from rag.carrying import OnProgress
 from rag.config import Settings
 from rag.databases import Databases
+from rag.errors import TuneError
 from rag.gathering import Gatherer
-from rag.live import LiveIndex
+from rag.live import LiveIndex, Tuned
 from rag.mapping import POINTS, MadeMap, Mapper
 from rag.protocols import Embedder, ImageEmbedder, Reranker
 from rag.records import SwitchReport
+from rag.store.retrievers import Retrievers
 from rag.switching import Switcher
+from rag.tune.pairs import REAL
 from rag.tune.records import Candidate, Pair, Step, Tier, TuneOptions, TuneStatus, Verdict
-from rag.tune.runs import Runs
+from rag.tune.runs import runs_of
+from rag.tune.split import GATE
+from rag.tune.statistics import detectable
+from rag.tune.tiers import chosen, suggested, tiers
 
 OnStep = Callable[[Step], None]
 
@@ -33,6 +40,7 @@ class Improver:
         index: the live version of its index.
         switcher: makes another version live.
         build_embedder: the embedder that a reference means.
+        open_tuned: the candidate of a name, searching with an embedder.
         image_embedder: as the library searches with it, for the gate.
         reranker: likewise.
     """
@@ -44,16 +52,18 @@ class Improver:
         index: LiveIndex,
         switcher: Switcher,
         build_embedder: Callable[[str], Embedder],
+        open_tuned: Callable[[str, Embedder], Tuned],
         image_embedder: ImageEmbedder | None = None,
         reranker: Reranker | None = None,
     ) -> None:
         self.gatherer = Gatherer(settings.home, databases)
-        self.runs = Runs(settings.home / "tuning" / "runs")
+        self.runs = runs_of(settings.home)
         self._settings = settings
         self._databases = databases
         self._index = index
         self._switcher = switcher
         self._build_embedder = build_embedder
+        self._open_tuned = open_tuned
         self._image_embedder = image_embedder
         self._reranker = reranker
 
@@ -61,7 +71,24 @@ class Improver:
 
     def status(self) -> TuneStatus:
         """How much there is to learn from and what it is enough for. Loads no model."""
-        raise NotImplementedError
+        gathered, questions = self.gatherer.gather().pairs, self.gatherer.questions.all()
+        counts = Counter(pair.source for pair in gathered)
+        documents = len({pair.group for pair in gathered})
+        real = sum(counts[source] for source in REAL)
+        gate = len(questions) + int(GATE * real)
+        unlocked = tiers(counts, documents, gate)
+        return TuneStatus(
+            embedder=self._index.now().base.state.name,
+            pairs=dict(counts),
+            documents=documents,
+            questions=len(questions),
+            gate=gate,
+            detectable=detectable(gate) if gate else None,
+            tiers=unlocked,
+            suggested=suggested(unlocked),
+            live=self.live(),
+            before=self._before(),
+        )
 
     def pairs(self) -> list[Pair]:
         """Everything there is to learn from now: feedback, the library's structure, synthetic and imported pairs."""
@@ -81,7 +108,7 @@ class Improver:
 
     def live(self) -> Candidate | None:
         """The candidate that searches now, None where the model does as it came."""
-        raise NotImplementedError
+        return self._readable(self._pointers.live(self._base()))
 
     # --- training and judging ------------------------------------------------------------------------------------
 
@@ -91,7 +118,7 @@ class Improver:
         Raises:
             TuneError: there is too little to learn from, or the folder cannot be made.
         """
-        raise NotImplementedError
+        return self.runs.begin(chosen(tier, self.status().tiers))
 
     def train(
         self,
@@ -135,7 +162,10 @@ class Improver:
         Raises:
             TuneError: there is no such candidate, or it leaves the passages as they are.
         """
-        raise NotImplementedError
+        candidate = self.runs.candidate(name)
+        if candidate.embedder is None:
+            raise TuneError(f"{name!r} leaves the passages as they are: there is nothing to embed")
+        return self._switcher.embed_beside(candidate.embedder, on_progress, stop)
 
     def swap(
         self,
@@ -154,7 +184,18 @@ class Improver:
             TuneError: the gate's verdict is not PASS and it is not to be forced, or the candidate does not fit the live
                 index.
         """
-        raise NotImplementedError
+        candidate = self.runs.candidate(name)
+        if not force:
+            self._check_passed(candidate)
+        if candidate.embedder is None:
+            index = self._index.now()
+            self._open_tuned(name, index.base)  # whole, and for these passages?
+            self._pointers.make_live(index.base.fingerprint, name)
+            return candidate
+        # Nothing searches passages of its embedder before its version is live, which is one transaction as well.
+        self._pointers.make_live(self._build_embedder(candidate.embedder).fingerprint, name)
+        report = self._switcher.use(candidate.embedder, on_progress, stop)
+        return candidate if report.live else None
 
     def roll_back(self, on_progress: OnProgress | None = None, stop: Event | None = None) -> Candidate | None:
         """Let search again what did before the last swap; the candidate that does now, None: the model as it came.
@@ -162,7 +203,14 @@ class Improver:
         Raises:
             TuneError: there is nothing to go back to.
         """
-        raise NotImplementedError
+        before = self._before()
+        if before is None:
+            raise TuneError("nothing else has searched this library before; there is nothing to go back to")
+        if self._version_came_last():
+            self._switcher.roll_back(on_progress, stop)
+        else:
+            self._pointers.make_live(self._base(), before)
+        return self.live()
 
     def make_map(
         self,
@@ -196,4 +244,53 @@ class Improver:
             return None
         if found.embedder is not None:
             return self._build_embedder(found.embedder)
-        raise NotImplementedError
+        return self._open_tuned(name, self._index.now().base).embedder
+
+    # --- pointers ------------------------------------------------------------------------------------------------
+
+    @property
+    def _pointers(self) -> Retrievers:
+        return self._databases.catalogue.retrievers
+
+    def _base(self) -> str:
+        """The fingerprint of the embedder that wrote the live version of the index, "" where nothing has."""
+        return self._fingerprint(self._switcher.versions.live())
+
+    def _fingerprint(self, version: str) -> str:
+        manifest = self._switcher.versions.manifest(version)
+        return manifest.fingerprint if manifest else ""
+
+    def _version_came_last(self) -> bool:
+        """Whether the last change of what searches was another version of the index, which one can go back from."""
+        versions = self._switcher.versions
+        return bool(versions.kept()) and versions.turn() > self._pointers.turn(self._base())
+
+    def _before(self) -> str | None:
+        """What would search after `roll_back`: a candidate, "" an embedder as it came; None: there is no way back."""
+        if self._version_came_last():
+            name = self._pointers.live(self._fingerprint(self._switcher.versions.kept()[0]))
+        else:
+            before = self._pointers.before(self._base())
+            if before is None:
+                return None
+            name = before
+        return name if self._readable(name) else ""
+
+    def _readable(self, name: str) -> Candidate | None:
+        """The candidate of that name; None for "", and where it is gone: the embedder searches as it came then."""
+        if not name:
+            return None
+        try:
+            return self.runs.candidate(name)
+        except TuneError:
+            return None
+
+    def _check_passed(self, candidate: Candidate) -> None:
+        verdict = self.runs.verdict(candidate.name)
+        if verdict is None:
+            raise TuneError(f"{candidate.name!r} was not judged yet: rag tune gate {candidate.name}")
+        if verdict.outcome != "PASS":
+            raise TuneError(
+                f"the gate's verdict on {candidate.name!r} is {verdict.outcome}: {verdict.reasons[0]} What searches "
+                "now stays; --force uses it all the same"
+            )

@@ -62,6 +62,31 @@ class Switcher:
             version = self._begun_with(wanted) or self.versions.begin(wanted)
             return self._switch(version, embedder, on_progress, stop or Event())
 
+    def embed_beside(
+        self, reference: str, on_progress: OnProgress | None = None, stop: Event | None = None
+    ) -> SwitchReport:
+        """Make a version of the index with another embedder that has all documents, and leave the live one live.
+
+        Stopped or killed at any moment the next call goes on, `use` with the same reference too; what was added since
+        is brought over. The report is `ready` where the version has everything.
+
+        Raises:
+            StoreError: there is no index yet.
+            LibraryBusy: another version is being made.
+            DiskFull: there is no room; what is done stays.
+        """
+        embedder = self._build_embedder(reference)
+        wanted = Manifest.of(embedder, reference=reference)
+        with self.versions.changing():
+            live = self.versions.live()
+            manifest = self.versions.manifest(live)
+            if manifest is None:
+                raise StoreError("the library has no index yet; add something first: rag add ~/notes")
+            if is_same_space(manifest, wanted):
+                return SwitchReport(live, embedder.state.name, True, self._databases.catalogue.chunks(), 0, 0, 0.0)
+            version = self._begun_with(wanted) or self.versions.begin(wanted)
+            return self._shadow(Carrier(self.versions, version, embedder, on_progress, stop or Event()))
+
     def roll_back(self, on_progress: OnProgress | None = None, stop: Event | None = None) -> SwitchReport:
         """See `Library.roll_back`."""
         with self.versions.changing():
@@ -110,8 +135,34 @@ class Switcher:
         self._drop(version for version in self.versions.begun() if version not in same[:1])
         return same[0] if same else None
 
+    def _shadow(self, carrier: Carrier) -> SwitchReport:
+        started, ready = time.monotonic(), True
+        live = self.versions.live()
+        self._look_as(live, carrier.version)
+        try:
+            with self._opened(live) as source, self._opened(carrier.version) as target:
+                carrier.catch_up(source, target)
+        except Stopped:
+            ready = False
+        return self._report(carrier, started, live=False, ready=ready)
+
+    def _report(
+        self, carrier: Carrier, started: float, *, live: bool, ready: bool, dropped: tuple[str, ...] = ()
+    ) -> SwitchReport:
+        return SwitchReport(
+            version=carrier.version,
+            embedder=carrier.embedder.state.name,
+            live=live,
+            chunks=self._databases.catalogue.chunks(),
+            embedded=carrier.embedded,
+            cut=carrier.cut,
+            seconds=time.monotonic() - started,
+            dropped=dropped,
+            ready=ready,
+        )
+
     def _switch(self, version: str, embedder: Embedder, on_progress: OnProgress | None, stop: Event) -> SwitchReport:
-        started, is_live, catalogue = time.monotonic(), False, self._databases.catalogue
+        started, is_live = time.monotonic(), False
         carrier = Carrier(self.versions, version, embedder, on_progress, stop)
         while not (is_live or stop.is_set()):
             try:
@@ -121,16 +172,7 @@ class Switcher:
             except LibraryBusy:  # another writer is at work; what it writes is brought over meanwhile
                 continue
         dropped = self._drop(self.versions.kept()[_KEPT:]) if is_live else ()
-        return SwitchReport(
-            version=version,
-            embedder=embedder.state.name,
-            live=is_live,
-            chunks=catalogue.chunks(),
-            embedded=carrier.embedded,
-            cut=carrier.cut,
-            seconds=time.monotonic() - started,
-            dropped=dropped,
-        )
+        return self._report(carrier, started, live=is_live, ready=is_live, dropped=dropped)
 
     def _attempt(self, carrier: Carrier) -> bool:
         """Bring everything over and make the version live; False where another image embedder came meanwhile."""

@@ -48,7 +48,7 @@ class TextEmbedder:
         for needed in (self._weights, self.tokenizer_file, folder / "modules.json"):
             if not needed.is_file():
                 raise ModelNotFound(f"the embedder {name!r} lacks {needed.name!r} in {str(folder)!r}; install it again")
-        self._folder = folder
+        self.folder = folder
         self._expected = sha256
         self._device: DeviceSetting = device
         self._precision: PrecisionSetting = precision
@@ -71,8 +71,8 @@ class TextEmbedder:
     def fingerprint(self) -> str:
         """sha256 over the weights and every file that shapes a vector: modules, pooling, prompts, tokenizer."""
         digest = hashlib.sha256(self._checksum.encode())
-        for path in sorted(set(self._folder.rglob("*.json")) - {self._folder / _NOT_OF_THE_MODEL}):
-            digest.update(path.relative_to(self._folder).as_posix().encode())
+        for path in sorted(set(self.folder.rglob("*.json")) - {self.folder / _NOT_OF_THE_MODEL}):
+            digest.update(path.relative_to(self.folder).as_posix().encode())
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
@@ -107,7 +107,7 @@ class TextEmbedder:
             logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for 0.1 s of reading a local file is noise
             placement = place(self._device, self._precision)
             self._model = SentenceTransformer(
-                str(self._folder),
+                str(self.folder),
                 device=placement.device,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -140,5 +140,5 @@ class TextEmbedder:
         return tokenizer
 
     def _config(self, name: str) -> dict[str, Any]:
-        path = self._folder / name
+        path = self.folder / name
         return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}

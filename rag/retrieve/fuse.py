@@ -100,14 +100,19 @@ def fuse(legs: Sequence[Leg]) -> list[Fused]:
     """
     legs = sorted(legs, key=lambda leg: leg.retriever)  # sums of floats depend on their order
     found = _found_by(legs)
-    ids = sorted(found)
-    usual = _usual(legs)
-    evidence = [leg.weight * _evidence(leg, ids, usual) for leg in legs]
+    ids, evidence = evidence_of(legs)
     total = np.sum(evidence, axis=0) if ids else np.zeros(0)
     most = float(sum(values.max() for values in evidence)) if ids else 0.0
     scores = np.minimum(total / most, 1.0) if most > 0 else np.ones(len(ids))
     fused = [Fused(name, float(score), found[name]) for name, score in zip(ids, scores, strict=True)]
     return sorted(fused, key=lambda hit: (-hit.score, min(by.rank for by in hit.found_by), hit.id))
+
+
+def evidence_of(legs: Sequence[Leg]) -> tuple[list[str], list[NDArray[np.float64]]]:
+    """Every chunk that enters, by id, and for each leg what it says for them: float64[N] >= 0, times its weight."""
+    ids = sorted({name for leg in legs for name, _ in leg.entering()})
+    usual = _usual(legs)
+    return ids, [leg.weight * _evidence(leg, ids, usual) for leg in legs]
 
 
 def _found_by(legs: Iterable[Leg]) -> dict[str, tuple[FoundBy, ...]]:

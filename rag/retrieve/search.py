@@ -13,7 +13,7 @@ from rag.filters import Filter, In, both
 from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder, Reranker, Store
 from rag.records import Chunk, Hit, Match, Query, SearchResult
 from rag.retrieve.chance import Background
-from rag.retrieve.fuse import Fused, Leg, Scale, fuse
+from rag.retrieve.fuse import WEIGHT, Fused, Leg, Scale, fuse
 from rag.retrieve.looks import Look, Looks
 from rag.retrieve.rerank import DEPTH, RERANK
 
@@ -87,6 +87,7 @@ class Searcher:
 
     `analyse_query` turns a query into the terms that the store was filled with, joined by spaces. Without an
     `image_embedder` pictures are found by their words alone. A `reranker` puts the first hits for words in its order.
+    `fusion_weight` is what the vectors of texts weigh against words, where that was learnt for this library.
     """
 
     def __init__(
@@ -96,9 +97,11 @@ class Searcher:
         analyse_query: Callable[[str], str],
         image_embedder: ImageEmbedder | None = None,
         reranker: Reranker | None = None,
+        fusion_weight: float = WEIGHT,
     ) -> None:
         self._embedder = embedder
         self._store = store
+        self._meaning = fusion_weight / WEIGHT
         self._analyse_query = analyse_query
         self._reranker = reranker
         self._looks = None if image_embedder is None else Looks(image_embedder, store)
@@ -180,7 +183,7 @@ class Searcher:
                 near = self._store.search_vector(self._embedder.space, vector, course.pool, course.where)
             with _timed(course.ms, words):
                 worded = self._store.search_words(self._terms(text), course.pool, course.where)
-            lists.append(Ranked(meaning, tuple(near), weight, self._embedder.space, vector))
+            lists.append(Ranked(meaning, tuple(near), weight * self._meaning, self._embedder.space, vector))
             lists.append(Ranked(words, tuple(worded), weight, whole=len(worded) < course.pool))
         return lists
 

@@ -18,11 +18,12 @@ from pydantic_core import PydanticSerializationError
 from rag.errors import DocumentNotFound, StoreError
 from rag.records import Document, DocumentInfo, Failure, Kind
 from rag.store.database import Database, folded, listed
-from rag.store.ledger import LEDGER, Ledger
+from rag.store.ledger import LEDGER, RETRIEVERS, Ledger
 from rag.store.matching import folder_prefixes
+from rag.store.retrievers import Retrievers
 from rag.text import encodable
 
-_VERSION = 3
+_VERSION = 4
 _READERS = 2  # what readers take from a file; version 1 took no pictures
 _INFOS = """CREATE VIEW infos AS SELECT id, path, title, kind, media_type, sha256, size, pages, chunks, language, tags,
     date, indexed, parent, warnings, pictures, searched FROM documents
@@ -77,6 +78,7 @@ _SCHEMA = (
     "CREATE TABLE failures (path TEXT PRIMARY KEY, error TEXT NOT NULL) WITHOUT ROWID",
     *_PICTURES,
     *LEDGER,
+    *RETRIEVERS,
 )
 _MIGRATIONS = {
     1: (
@@ -88,6 +90,7 @@ _MIGRATIONS = {
         *_PICTURES,
     ),
     2: LEDGER,
+    3: RETRIEVERS,
 }
 
 _PENDING = """SELECT id, path, sha256, chunks FROM documents WHERE state = 'pending'
@@ -126,12 +129,14 @@ class Kept:
 class Catalogue:
     """The SQLite file at `path`. Any thread may read while one writes (see rag/store/database.py).
 
-    `ledger` tells which versions of the index there are, and what they have of these documents.
+    `ledger` tells which versions of the index there are, and what they have of these documents; `retrievers` which
+    tuned retriever searches them.
     """
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path, _SCHEMA, _VERSION, _MIGRATIONS)
         self.ledger = Ledger(self._database)
+        self.retrievers = Retrievers(self._database)
 
     # --- changing it ---------------------------------------------------------------------------------------------
 

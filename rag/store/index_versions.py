@@ -48,6 +48,10 @@ class IndexVersions:
         """The versions that were live before, the last one first."""
         return self._ledger.lived(self._place.name)[1:]
 
+    def turn(self) -> int:
+        """When another version was made live last, on the clock of `Ledger.turn`."""
+        return self._ledger.turn(self._place.name)
+
     def begun(self) -> list[str]:
         """The versions that were never live anywhere: they are being made, or somebody stopped making them."""
         named = {FIRST, *self._ledger.named()}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rag.store.database import Database, listed
 
 LEDGER = (
-    # `turn` counts on with each change; 0 is a version that is gone, whose name is not used again.
+    # `turn` counts on with each change of what searches; 0 is a version that is gone, whose name is not used again.
     """CREATE TABLE versions (
         place TEXT NOT NULL,
         version TEXT NOT NULL,
@@ -25,6 +25,18 @@ LEDGER = (
         PRIMARY KEY (place, version, id)
     ) WITHOUT ROWID""",
 )
+
+
+RETRIEVERS = (
+    """CREATE TABLE retrievers (
+        base TEXT NOT NULL,
+        name TEXT NOT NULL,
+        turn INTEGER NOT NULL,
+        PRIMARY KEY (base, name)
+    ) WITHOUT ROWID""",
+)
+NEXT_TURN = """(SELECT coalesce(max(turn), 0) + 1 FROM
+    (SELECT turn FROM versions UNION ALL SELECT turn FROM retrievers))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,12 @@ class Ledger:
         query = "SELECT version FROM versions WHERE place = ? AND turn > 0 ORDER BY turn DESC"
         with self._database.reading() as db:
             return [version for (version,) in db.execute(query, (place,))]
+
+    def turn(self, place: str) -> int:
+        """When another version was made live last: later changes have larger numbers; 0 where none ever was."""
+        with self._database.reading() as db:
+            row = db.execute("SELECT coalesce(max(turn), 0) FROM versions WHERE place = ?", (place,)).fetchone()
+        return int(row[0])
 
     def named(self) -> dict[str, set[str]]:
         """Each version that is or was live anywhere, or is gone -> the places where it is still kept."""
@@ -79,7 +97,7 @@ class Ledger:
                     "INSERT INTO carried SELECT ?, ?, id, indexed FROM documents WHERE state = 'current'", (place, old)
                 )
             db.execute(
-                "INSERT OR REPLACE INTO versions VALUES (?, ?, (SELECT coalesce(max(turn), 0) + 1 FROM versions))",
+                f"INSERT OR REPLACE INTO versions VALUES (?, ?, {NEXT_TURN})",  # noqa: S608 - a constant
                 (place, version),
             )
 

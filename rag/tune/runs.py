@@ -83,6 +83,11 @@ class Runs:
         write_json(self.folder(name) / file, asdict(record))
 
 
+def runs_of(home: Path) -> Runs:
+    """Those of the library in `home`."""
+    return Runs(home / "tuning" / "runs")
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write a JSON file whole or not at all, also through a crash or a power cut."""
     beside = path.with_name(f"{path.name}.{os.getpid()}.new")

@@ -29,7 +29,7 @@ def test_a_library_of_before_there_were_versions_is_the_first_one(local: Library
         json.dumps({name: value for name, value in (values | {"schema": 2}).items() if name != "reference"})
     )
     with sqlite3.connect(home / "catalogue.sqlite") as db:
-        db.executescript("DROP TABLE versions; DROP TABLE carried; PRAGMA user_version = 2")
+        db.executescript("DROP TABLE versions; DROP TABLE carried; DROP TABLE retrievers; PRAGMA user_version = 2")
     with closing(opened(home)) as library:
         assert titles(library, "topic5")[0] == "Note 5"
         assert told(library) == [("v1", "live", "first", 0)]

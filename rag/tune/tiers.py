@@ -1,0 +1,61 @@
+"""Which tiers may be trained with what there is, and what is lacking for the others? Any may be forced by its name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from rag.errors import TuneError
+from rag.tune.pairs import REAL
+from rag.tune.records import PairSource, Tier, TierStatus
+from rag.tune.split import LEAST
+
+FEW, MANY = 30, 300  # pairs that people said, for tier 1a and for tiers 1b and 2
+MADE_UP, JUDGES = 1000, 50  # or so many synthetic ones, with so many questions of people to judge by
+
+_ORDER: tuple[Tier, ...] = ("0", "1a", "1b", "2")
+
+
+def tiers(pairs: Mapping[PairSource, int], documents: int, questions: int) -> tuple[TierStatus, ...]:
+    """What each tier needs, cheapest first.
+
+    Args:
+        pairs: how many there are of each source.
+        documents: of how many documents.
+        questions: how many questions of people the gate could ask.
+    """
+    real, made_up = sum(pairs.get(source, 0) for source in REAL), pairs.get("synthetic", 0)
+    anything = _anything(sum(pairs.values()), documents)
+    linear = anything or _lacking(real, FEW)
+    enough = made_up >= MADE_UP and questions >= JUDGES
+    weights = anything or (
+        "" if enough else _lacking(real, MANY, f", or {MADE_UP} made-up ones and {JUDGES} questions to judge by")
+    )
+    needs = {"0": anything, "1a": linear, "1b": weights, "2": weights}
+    return tuple(TierStatus(tier, not needs[tier], needs[tier]) for tier in _ORDER)
+
+
+def suggested(statuses: Sequence[TierStatus]) -> Tier | None:
+    """The highest tier that is unlocked and leaves the passages as they are, None where none is unlocked."""
+    unlocked: list[Tier] = [each.tier for each in statuses if each.unlocked and each.tier != "2"]
+    return unlocked[-1] if unlocked else None
+
+
+def chosen(tier: Tier | Literal["auto"], statuses: Sequence[TierStatus]) -> Tier:
+    """The tier to train; TuneError where "auto" finds none."""
+    if tier != "auto":
+        return tier
+    found = suggested(statuses)
+    if found is None:
+        raise TuneError(f"there is too little to learn from: {statuses[0].needs}")
+    return found
+
+
+def _anything(pairs: int, documents: int) -> str:
+    if pairs < LEAST:
+        return f"{pairs} pairs so far, {LEAST} are the least: search, and say what was right, or import pairs"
+    return "" if documents > 1 else "all pairs are about one document; say of others, too, what they answer"
+
+
+def _lacking(real: int, needed: int, otherwise: str = "") -> str:
+    if real >= needed:
+        return ""
+    return f"{real} of {needed} pairs that people said (feedback or import){otherwise}"
