@@ -1,7 +1,7 @@
 """What a step of text training makes small: the losses of `rag.tune.loss` on the pairs of one step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -108,7 +108,7 @@ class TextObjective(CachedLossMixin, nn.Module):
 
     def _batch(self, step: int) -> Batch:
         """Texts go by length, so that those which go through the network together need little padding."""
-        rows = tuple(self._examples.rows[i] for i in self._plan.rows(step))
+        rows = tuple(self._in_turn(self._examples.rows[i], step) for i in self._plan.rows(step))
         queries = {row.query for row in rows}
         documents = {place for row in rows for place in (row.positive, *row.negatives)}
         if self._training.side == "query" and self._training.loss == "infonce":
@@ -120,6 +120,14 @@ class TextObjective(CachedLossMixin, nn.Module):
             tuple(sorted(documents, key=lambda i: (len(self._examples.documents[i]), i))),
             tuple(sorted((int(i) for i in replay), key=lambda i: (len(self._replay[i]), i))),
         )
+
+    def _in_turn(self, row: Row, step: int) -> Row:
+        """The pair with those of its negatives whose turn it is in this epoch."""
+        training, count = self._training, len(row.negatives)
+        if training.loss != "infonce" or training.side == "query" or count <= training.negatives:
+            return row
+        first = step // self._plan.per_epoch * training.negatives
+        return replace(row, negatives=tuple(row.negatives[(first + i) % count] for i in range(training.negatives)))
 
     def _info_nce(self, batch: Batch, queries: Tensor, documents: Tensor) -> Tensor:
         own = [row.positive for row in batch.rows]

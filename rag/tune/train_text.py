@@ -53,6 +53,8 @@ class TextTraining:
         warm_up: share of all steps in which the rate rises from 0; then it falls to 0 along a line.
         temperature: of InfoNCE, CoSENT and KL.
         margin: of the losses that have one. None: the loss's own.
+        negatives: mined ones that each pair brings to a step of "infonce" on both sides, in turn from epoch to epoch;
+            each costs as much as the pair itself. On the query side all that is known takes part at no cost.
         anchor: what it costs to move away on the texts of `replay`.
         rank: of LoRA's matrices; their product counts twice.
         max_tokens: longer texts are cut, in training only.
@@ -72,6 +74,7 @@ class TextTraining:
     warm_up: float = 0.1
     temperature: float = 0.05
     margin: float | None = None
+    negatives: int = 1
     anchor: float = 0.1
     rank: int = 32
     dropout: bool = False
@@ -182,7 +185,7 @@ def train_text(
             of another training.
         DiskFull: there is no room for a checkpoint or for the model; earlier checkpoints are whole.
     """
-    _check(pairs)
+    _check(pairs, training)
     from rag.tune.text_trainer import Run
 
     run = Run(base, pairs, training, passages, dev, teacher, replay, on_step, stop or Event(), folder)
@@ -196,7 +199,11 @@ def fingerprint_of(base: str, pairs: Sequence[Pair], training: TextTraining, rep
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _check(pairs: Sequence[Pair]) -> None:
+def _check(pairs: Sequence[Pair], training: TextTraining) -> None:
+    if training.batch < 2:
+        raise TuneError(f"a batch of {training.batch} has nothing to tell a pair from; take 2 at least, better 32")
+    if training.epochs < 1:
+        raise TuneError(f"{training.epochs} epochs train nothing; take 1 at least")
     if len(pairs) < LEAST_PAIRS:
         raise TuneError(
             f"there are {len(pairs)} pairs to learn from; {LEAST_PAIRS} are the least: search and choose more"
