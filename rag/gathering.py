@@ -24,7 +24,7 @@ from rag.tune.split import Share, cap
 from rag.tune.structure import Structured, pairs_from_structure
 from rag.tune.synthetic import Made, Search, Synthesis, Synthesized
 
-IMPORTED, SYNTHETIC = "import", "synthetic"  # pairs that are kept in files of these names
+IMPORTED, SYNTHETIC, CAPTIONS = "import", "synthetic", "captions"  # what is kept in files of these names
 _MOST_DOCUMENTS = 2000  # whose names are learnt from: ids are hashes, so the first ones are a random sample
 _AT_ONCE = 256  # documents whose chunks are read together
 _EXAMPLES = 2  # of the owner's own queries, the last ones, that the language model is shown
@@ -64,6 +64,11 @@ class Forgotten:
     runs: tuple[str, ...]
 
 
+def pairs_file(home: Path, name: str) -> Path:
+    """Where pairs are kept that were `IMPORTED` or are `SYNTHETIC`, or `CAPTIONS`, in the library in `home`."""
+    return home / "tuning" / "pairs" / f"{name}.jsonl"
+
+
 class Gatherer:
     """Gathers for the library in `home`. Nothing is cached: each call sees the library as it is."""
 
@@ -74,8 +79,8 @@ class Gatherer:
         self._synthesis = Synthesis(self.file(SYNTHETIC).parent)
 
     def file(self, name: str) -> Path:
-        """Where the pairs are kept that were `IMPORTED`, or that are `SYNTHETIC`."""
-        return self._home / "tuning" / "pairs" / f"{name}.jsonl"
+        """As `pairs_file`, in this library's home."""
+        return pairs_file(self._home, name)
 
     def gather(self) -> Gathered:
         """Everything there is to learn from now. Loads no model.
@@ -156,19 +161,23 @@ class Gatherer:
         return self._synthesis.so_far()
 
     def forget(self, documents: Collection[str]) -> Forgotten:
-        """Forget what was said, made up, imported and asked about documents (by id), whether or not they are here.
+        """Forget what was said, made up, imported and asked about documents (by id) and what was attached to them.
+
+        They may be gone from the library already.
 
         What was trained already cannot forget; the runs that learnt from them are named.
 
         Raises:
             TuneError, StoreError: a file cannot be changed; what comes after it is as it was.
         """
-        self._synthesis.forget(documents)
+        children = [child for document in documents for child in self._databases.catalogue.children(document)]
+        all_of_it = frozenset((*documents, *children))
+        self._synthesis.forget(all_of_it)
         return Forgotten(
-            feedback=FeedbackLog(self._home / FEEDBACK).forget(documents),
-            pairs=sum(self._forget_pairs(self.file(name), documents) for name in (IMPORTED, SYNTHETIC)),
-            questions=self.questions.forget(documents),
-            runs=self._runs_of(documents),
+            feedback=FeedbackLog(self._home / FEEDBACK).forget(all_of_it),
+            pairs=sum(self._forget_pairs(self.file(name), all_of_it) for name in (IMPORTED, SYNTHETIC)),
+            questions=self.questions.forget(all_of_it),
+            runs=self._runs_of(all_of_it),
         )
 
     def _forget_pairs(self, path: Path, documents: Collection[str]) -> int:

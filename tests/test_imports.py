@@ -87,7 +87,8 @@ MAY_IMPORT = {
     "rag.cli_mcp": SHARED | {"rag.build", "rag.library", "rag.api"},
     "rag.cli_models": SHARED
     | {"rag.build", "rag.cli_servers", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
-    "rag.cli_tune": SHARED | {"rag.build", "rag.library", "rag.mapping", "rag.progress", "rag.terminal", "rag.tune"},
+    "rag.cli_tune": SHARED
+    | {"rag.build", "rag.gathering", "rag.library", "rag.mapping", "rag.progress", "rag.terminal", "rag.tune"},
     "rag.cli_servers": {"rag.models", "rag.servers", "rag.terminal"},
     "ui": SHARED | {"rag.library", "rag.api", "rag.models", "rag.tune", "rag.evaluating"},
     "eval": SHARED

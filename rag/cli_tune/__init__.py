@@ -2,7 +2,7 @@
 
 import typer
 
-from rag.cli_tune import data, maps
+from rag.cli_tune import data, maps, questions
 
 tune_app = typer.Typer(help="The retriever learns your words, and is judged before it is used.", no_args_is_help=True)
 
@@ -13,4 +13,5 @@ def register(app: typer.Typer) -> None:
 
 
 data.register(tune_app)
+questions.register(tune_app)
 maps.register(tune_app)
