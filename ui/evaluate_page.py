@@ -132,7 +132,8 @@ def _run_button(page: Evaluated, asking: Asking) -> Html:
 def _result(history: Sequence[Evaluation]) -> Html:
     latest, scores = history[-1], history[-1].scores
     found = sum(one.place is not None and one.place <= 5 for one in latest.outcomes)
-    headline = f"{found:,} of {count(scores.questions, 'question')} find a right document among the first five."
+    verb = "finds" if scores.questions == 1 else "find"
+    headline = f"{found:,} of {count(scores.questions, 'question')} {verb} a right document among the first five."
     return tag(
         "article",
         tag("h2", headline),
