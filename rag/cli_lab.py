@@ -1,8 +1,9 @@
 """The commands of the lab."""
 
 import dataclasses
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -10,6 +11,11 @@ from rich.table import Table
 from rag.config import load_settings
 from rag.errors import ConfigError
 from rag.terminal import err, out, print_json
+from rag.tune.process import at_work
+from rag.tune.records import Step
+
+if TYPE_CHECKING:
+    from rag.lab.train import Epoch
 
 lab_app = typer.Typer(help="Contrastive learning shown whole, on small pictures.", no_args_is_help=True)
 
@@ -56,20 +62,21 @@ def digits(
     if device not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"there is no device {device!r}; choose auto, cpu or cuda")
     folder = (to or load_settings().home / "lab" / "digits").expanduser().absolute()
-    result = demonstrate(
-        data,
-        names,
-        epochs,
-        folder,
-        seed=seed,
-        device=device,
-        on_epoch=lambda objective, epoch: err.print(
-            f"{objective}  epoch {epoch.number} of {epochs}  loss {epoch.loss:.4f}  "
-            f"{epoch.pairs / epoch.seconds:,.0f} pairs/s  {(epochs - epoch.number) * epoch.seconds:.0f} s left"
-        ),
-    )
     report = folder / "report.html"
-    report.write_text(render(result), encoding="utf-8")
+    with at_work(folder, "lab") as (on_step, stop):
+
+        def tell(objective: str, epoch: "Epoch") -> None:
+            err.print(
+                f"{objective}  epoch {epoch.number} of {epochs}  loss {epoch.loss:.4f}  "
+                f"{epoch.pairs / epoch.seconds:,.0f} pairs/s  {(epochs - epoch.number) * epoch.seconds:.0f} s left"
+            )
+            done = names.index(objective) * epochs + epoch.number
+            on_step(Step("train", done, epochs * len(names), time.time(), loss=epoch.loss, text=objective))
+            if stop.is_set():
+                raise KeyboardInterrupt  # it was asked to stop from elsewhere: as if by Ctrl-C
+
+        result = demonstrate(data, names, epochs, folder, seed=seed, device=device, on_epoch=tell)
+        report.write_text(render(result), encoding="utf-8")
     spaces = [dataclasses.asdict(space) for space in result.spaces]
     if as_json:
         print_json({"report": str(report), "device": result.device, "spaces": spaces})

@@ -41,6 +41,10 @@ MAY_IMPORT = {
     "rag.live": SHARED | {"rag.databases"},
     "rag.carrying": SHARED | {"rag.ingest", "rag.store"},
     "rag.switching": SHARED | {"rag.carrying", "rag.databases", "rag.store"},
+    "rag.teaching": SHARED | {"rag.ingest", "rag.tune"},
+    "rag.training": SHARED
+    | {"rag.databases", "rag.embed", "rag.gathering", "rag.ingest", "rag.live", "rag.retrieve", "rag.teaching"}
+    | {"rag.tune"},
     "rag.improving": SHARED
     | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.carrying"}
     | {"rag.databases", "rag.gathering", "rag.judging", "rag.live", "rag.mapping", "rag.switching"},
@@ -81,7 +85,7 @@ MAY_IMPORT = {
     },
     "rag.cli_index": SHARED
     | {"rag.build", "rag.cli_models", "rag.library", "rag.models", "rag.progress", "rag.terminal"},
-    "rag.cli_lab": SHARED | {"rag.lab", "rag.terminal"},
+    "rag.cli_lab": SHARED | {"rag.lab", "rag.terminal", "rag.tune"},
     "rag.cli_moving": SHARED
     | {"rag.build", "rag.databases", "rag.moving", "rag.progress", "rag.store", "rag.terminal"},
     "rag.cli_mcp": SHARED | {"rag.build", "rag.library", "rag.api"},

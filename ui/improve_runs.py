@@ -82,7 +82,7 @@ def render_curves(steps: Sequence[Step], label: str) -> Html | None:
 
 
 def _card(run: Run) -> Html:
-    curves = render_curves(run.steps, _WORKS[run.work]) if run.work in ("train", "lab") else None
+    curves = render_curves(run.steps, _WORKS[run.work]) if run.work == "train" else None
     return job_card(run_line(run), join([_bar(run), curves]), _controls(run), run.state, failed=run.state == "failed")
 
 
