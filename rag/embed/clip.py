@@ -64,9 +64,14 @@ class ClipEmbedder:
     def fingerprint(self) -> str:
         return self._files.fingerprint
 
+    @property
+    def files(self) -> ClipFiles:
+        """What it is built from."""
+        return self._files
+
     def load(self) -> None:
         """Load the weights now instead of at the first picture."""
-        self._loaded()
+        self.model()
 
     def embed_images(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
         """See `ImageEmbedder.embed_images`: float32[N, dim], unit rows. UnreadableFile numbers the pictures from 1.
@@ -75,7 +80,7 @@ class ClipEmbedder:
         """
         if not pictures:
             return np.zeros((0, self.dim), np.float32)
-        model, placement = self._loaded()
+        model, placement = self.model()
         pool = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
         try:
             rows = []
@@ -90,11 +95,12 @@ class ClipEmbedder:
         """See `ImageEmbedder.embed_texts`: float32[N, dim], unit rows. A text longer than the context is cut."""
         if not texts:
             return np.zeros((0, self.dim), np.float32)
-        model, placement = self._loaded()
+        model, placement = self.model()
         with self._working:
-            return np.concatenate([model.read(part) for part in _parts(texts, placement.batch)])
+            return read_texts(model, texts, placement.batch)
 
-    def _loaded(self) -> "tuple[ClipModel, Placement]":
+    def model(self) -> "tuple[ClipModel, Placement]":
+        """The model and where it runs, loaded if it was not."""
         with self._loading:
             if self._ready is None:
                 from rag.embed.clip_model import load_clip
@@ -140,6 +146,11 @@ class ClipEmbedder:
             return False
         header = open_header(data, path=name, max_megapixels=self._max_megapixels)
         return header.width * header.height * _DECODERS > self._max_megapixels * 1e6
+
+
+def read_texts(model: "ClipModel", texts: Sequence[str], batch: int) -> NDArray[np.float32]:
+    """float32[N, dim], unit rows, of N >= 1 texts, `batch` at a time."""
+    return np.concatenate([model.read(part) for part in _parts(texts, batch)])
 
 
 def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -5,10 +5,11 @@ come from the safetensors file that was found, towers are never filled from a hu
 folder with no code of its own.
 """
 
+import copy
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from rag.embed.clip_files import LOCAL, ClipFiles
 from rag.errors import ModelCorrupt, ModelNotFound
 
 _PREPROCESSING = ("mean", "std", "interpolation", "resize_mode")
+_NOT_WORDS = ("visual.", "logit_scale", "logit_bias", "text_decoder.")  # the last one is CoCa's, which writes captions
 _REFUSED = ("trust_remote_code", "reduction_mask")  # tokenizer settings: would run code; would download, or guess
 
 
@@ -51,6 +53,25 @@ class ClipModel:
         tokens = self.tokenize(texts).to(self.device)
         with self._computing():
             return _unit(self.network.encode_text(tokens))
+
+    def words(self) -> dict[str, Tensor]:
+        """The weights of the text side by name: all that `read` depends on."""
+        state: dict[str, Tensor] = self.network.state_dict()
+        return {name: weights for name, weights in state.items() if not name.startswith(_NOT_WORDS)}
+
+    def with_words(self, weights: Mapping[str, Tensor]) -> "ClipModel":
+        """The same picture side, in the same memory, beside a text side with other weights.
+
+        Raises:
+            ModelCorrupt: these are not the weights of such a text side.
+        """
+        mine = self.words()
+        shapes = [{name: tuple(each.shape) for name, each in side.items()} for side in (mine, weights)]
+        if shapes[0] != shapes[1]:
+            raise ModelCorrupt("the tuned words belong to a model of another architecture; tune them again")
+        network = copy.deepcopy(self.network, {id(self.network.visual): self.network.visual})
+        network.load_state_dict(weights, strict=False)
+        return replace(self, network=network.eval())
 
     @contextmanager
     def _computing(self) -> Iterator[None]:

@@ -10,8 +10,11 @@ from PIL import Image
 from eval.shapes import draw, training_scenes
 from rag.embed.clip import ClipEmbedder
 from rag.embed.clip_files import clip_in
+from rag.embed.clip_words import CLIP_TEXT_FILE, TunedWordsEmbedder
 from rag.errors import UnreadableFile
 from rag.protocols import IMAGE_SPACE, ImageEmbedder
+from rag.tune.clip_fit import Training
+from rag.tune.train_clip_words import Described, train_words
 
 SCENES = training_scenes(9)
 TEXTS = ["a red circle", "two red circles above a blue square", "漢字とかな", "", "x " * 5000]
@@ -26,9 +29,20 @@ def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
 PICTURES = [encoded(draw(scene, number, 64 + number)) for number, scene in enumerate(SCENES)]
 
 
-@pytest.fixture(scope="module", params=["fp32", "bf16", "fp16"])
-def embedder(request: pytest.FixtureRequest, small_clip: Path) -> ImageEmbedder:
-    return ClipEmbedder(clip_in(small_clip), device="cpu", precision=request.param)
+@pytest.fixture(scope="module", params=["fp32", "bf16", "fp16", "fp32, words tuned", "bf16, words tuned"])
+def embedder(
+    request: pytest.FixtureRequest, small_clip: Path, tmp_path_factory: pytest.TempPathFactory
+) -> ImageEmbedder:
+    precision, _, tuned = request.param.partition(", ")
+    base = ClipEmbedder(clip_in(small_clip), device="cpu", precision=precision)
+    if not tuned:
+        return base
+    captions = tuple(scene.caption for scene in training_scenes(12, seed=5))
+    pictures = base.embed_images([encoded(draw(scene, n)) for n, scene in enumerate(training_scenes(12, seed=5))])
+    words = tmp_path_factory.mktemp("words") / CLIP_TEXT_FILE
+    pairs = Described(captions, tuple(map(str, range(12))), pictures)
+    train_words(base.files, pairs, words, Training(epochs=1, batch=12, learning_rate=1e-4))
+    return TunedWordsEmbedder(base, words)
 
 
 def test_is_an_image_embedder(embedder: ImageEmbedder) -> None:
