@@ -66,7 +66,19 @@ def print_curve(result: Mapping[str, Any], console: Console) -> None:
     """A line for each cell: what it learnt, and what became of the canaries."""
     before, canaries = result["before"], list(result["canaries_before"])
     console.print(f"{result['dataset']} before: vectors {before['text']:.3f}, all together {before['hybrid']:.3f}")
-    table = Table("tier", "pairs", "seed", "vectors", "together", "gain, 95 %", "p", *canaries, "seconds", box=None)
+    table = Table(
+        "tier",
+        "pairs",
+        "seed",
+        "vectors",
+        "together",
+        "gain, 95 %",
+        "p",
+        f"on {result['unseen']} unseen",
+        *canaries,
+        "seconds",
+        box=None,
+    )
     for cell in result["cells"]:
         low, high = cell["interval"]
         table.add_row(
@@ -77,6 +89,7 @@ def print_curve(result: Mapping[str, Any], console: Console) -> None:
             f"{cell['after']['hybrid']:.3f}",
             f"{cell['gain']:+.3f} ({low:+.3f} to {high:+.3f})",
             f"{cell['p']:.3f}",
+            "-" if cell["gain_unseen"] is None else f"{cell['gain_unseen']:+.3f}",
             *(f"{cell['canaries'][name]:+.4f}" for name in canaries),
             f"{cell['seconds']:.0f}",
         )

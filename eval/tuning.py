@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.ask import HYBRID
+from eval.datasets import load
 from eval.learning import Ground, Lessons, Scores, embedded_anew, lessons, scores
 from eval.run import Progresses
 from rag.embed.text import TextEmbedder
@@ -115,6 +116,7 @@ class Curve:
             "chunks": len(self._home.chunks),
             "before": _means(self._before),
             "canaries_before": {name: _means(found) for name, found in self._canaries_before.items()},
+            "unseen": len(self._unseen),
             "cells": [self._cell(cell) for cell in cells],
         }
 
@@ -125,6 +127,17 @@ class Curve:
     @cached_property
     def _canaries_before(self) -> dict[str, Scores]:
         return {name: scores(other, self._embedder, self._progress) for name, other in self._others.items()}
+
+    @cached_property
+    def _unseen(self) -> list[str]:
+        """The test questions none of whose right documents answers a training question.
+
+        Data sets are often parted by questions alone, and then a part of the gain is that documents are known.
+        """
+        taught = load(self._folder, "train").judgements.values()
+        seen = {name for grades in taught for name, grade in grades.items() if grade > 0}
+        judged = self._home.dataset.judgements
+        return [query for query in judged if not seen & {name for name, grade in judged[query].items() if grade > 0}]
 
     def _cell(self, cell: Cell) -> dict[str, Any]:
         path = self._kept / f"{cell.name}.json"
@@ -255,6 +268,7 @@ class Curve:
         return {
             "after": _means(after),
             "gain": float(gains.mean()),
+            "gain_unseen": float(_gains(self._before, after, self._unseen).mean()) if self._unseen else None,
             "interval": bootstrap(gains),
             "p": sign_flip(gains),
             "canaries": {
@@ -285,6 +299,6 @@ def _means(found: Scores) -> dict[str, float]:
     return {name: float(np.mean(list(found[name].values()))) for name in (TEXT, HYBRID)}
 
 
-def _gains(before: Scores, after: Scores) -> NDArray[np.float64]:
-    """float64[N]: what every question gained in the one list."""
-    return np.array([after[HYBRID][query] - score for query, score in before[HYBRID].items()])
+def _gains(before: Scores, after: Scores, queries: Sequence[str] | None = None) -> NDArray[np.float64]:
+    """float64[N]: what every question gained in the one list, or each of `queries`."""
+    return np.array([after[HYBRID][query] - before[HYBRID][query] for query in queries or before[HYBRID]])

@@ -1,6 +1,7 @@
 """The learning curve: pairs from training questions, trials that leave the index as it was, cells that are kept."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,7 @@ def test_a_cell_is_measured_once_and_kept(folder: Path, things: Ground, tmp_path
         assert cell["after"]["hybrid"] == pytest.approx(result["before"]["hybrid"] + cell["gain"])
         assert cell["canaries"]["things"] == pytest.approx(cell["gain"])  # the same questions
         assert 0 <= cell["at_home"] <= 1
+        assert cell["gain_unseen"] is None  # every document answers a training question
     marked = tmp_path / "kept" / "1a-30-0.json"
     marked.write_text(json.dumps({**json.loads(marked.read_text()), "p": 0.123}))
     again = Curve(folder, things, [things], tmp_path, tmp_path / "kept", quiet).run(cells)
@@ -117,3 +119,15 @@ def test_fewer_questions_can_be_asked(things: Ground, embedder: CachedEmbedder) 
     assert {name: dict(found) for name, found in some.items()} == {
         name: {query: found[query] for query in ("q1", "q3")} for name, found in everything.items()
     }
+
+
+def test_questions_about_documents_that_training_never_showed_are_told_apart(
+    things: Ground, folder: Path, tmp_path: Path
+) -> None:
+    judged = [line for line in (folder / "qrels" / "train.tsv").read_text().splitlines() if not line.endswith("d3\t1")]
+    less = tmp_path / "less"
+    shutil.copytree(folder, less)
+    (less / "qrels" / "train.tsv").write_text("\n".join(judged) + "\n")
+    result = Curve(less, things, [], tmp_path, tmp_path / "kept", quiet).run([Cell("1a", 0, 0)])
+    assert result["unseen"] == 1  # the question about d3
+    assert result["cells"][0]["gain_unseen"] is not None
