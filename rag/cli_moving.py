@@ -44,7 +44,7 @@ def export(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the whole library to one file: documents, passages, vectors, conversations, pictures, kept files."""
+    """Write the whole library to one file: documents, passages, vectors, conversations, pictures, files, feedback."""
     settings = _settings()
     with progress_bar(err, "parts") as show:
         report = export_library(
@@ -149,6 +149,7 @@ def _print_moved(done: str, report: MoveReport, as_json: bool) -> None:
     vectors = ", ".join(f"{count} vectors in {space!r}" for space, count in report.vectors.items()) or "no vectors"
     out.print(
         f"{done} {counted(report.documents, 'document')}, {counted(report.chunks, 'chunk')} ({vectors}), "
-        f"{counted(report.conversations, 'conversation')}, {counted(report.pictures, 'asked picture')} and "
-        f"{counted(report.originals, 'file')}: {report.bytes / 2**20:.1f} MiB in {report.seconds:.1f} s"
+        f"{counted(report.conversations, 'conversation')}, {counted(report.pictures, 'asked picture')}, "
+        f"{counted(report.originals, 'file')}, {counted(report.feedback, 'line')} of feedback and "
+        f"{counted(report.questions, 'question')}: {report.bytes / 2**20:.1f} MiB in {report.seconds:.1f} s"
     )

@@ -26,6 +26,7 @@ from rag.config import load_settings
 from rag.embed.hashing import HashingEmbedder
 from rag.errors import ArchiveError, IndexMismatch, LibraryBusy, StoreError, UnreadableFile
 from rag.library import Library
+from rag.moving import archive as archive_module
 from rag.moving import copying, shards, staging
 from rag.moving.archive import open_archive, write_archive
 from rag.moving.copying import copy_index
@@ -37,11 +38,16 @@ from rag.store.lance_store import LanceStore
 from rag.store.lock import write_lock
 from rag.store.manifest import Manifest, read_manifest
 from rag.store.memory_store import MemoryStore
+from rag.tune.feedback import FeedbackLog
+from rag.tune.questions import FILE as QUESTIONS
+from rag.tune.questions import Questions
+from rag.tune.questions import question as question_of
 from tests.colours import ColourEmbedder, paint, picture
 from tests.store.made import SPACES, axis, embedded, random_documents
 from tests.store.processes import parse_here, process
 from tests.store.weaviate_server import drop, free_ports, server_url
 
+DROPPED = "kept words of a dropped file"
 ODD = "notes ünï 日本 's%_ 😀"
 
 
@@ -95,10 +101,13 @@ def home(tmp_path: Path, folder: Path) -> Path:
     asked = picture("yellow")
     digest = library.keep_picture(asked)
     talk = library.conversations.create("Talk ünï 😀")
-    for question in ("kept words of a dropped file", "plan of the shed"):
-        *_, done = library.ask(question)
+    for question in (DROPPED, "plan of the shed"):
+        *_, done = library.ask(question, audience="person")
         assert isinstance(done, Done)
         library.conversations.append(talk.id, Turn(question, dataclasses.replace(done.answer, picture=digest)))
+    found = library.search(DROPPED, audience="person")
+    library.feedback.choose(found.shown, "this", found.hits[0].chunk.id)
+    Questions(home / QUESTIONS).add([question_of(DROPPED, [found.hits[0].chunk.document_id])])
     library.close()
     return home
 
@@ -125,6 +134,8 @@ def everything(home: Path) -> dict[str, object]:
         "asked": {path.name: path.read_bytes() for path in (home / "asked").rglob("*.webp")},
         "files": {str(path.relative_to(home)): path.read_bytes() for path in staging.kept_files(home)},
         "manifest": manifest,
+        "feedback": library.feedback.records(),
+        "questions": Questions(home / QUESTIONS).all(),
     }
     assert library.verify().problems == ()
     library.close()
@@ -148,9 +159,12 @@ def test_a_library_comes_back_exactly_where_it_was(home: Path, tmp_path: Path) -
     assert imported.vectors == exported.vectors
     assert exported.vectors["image"] == 3
     assert (imported.conversations, imported.pictures, imported.originals) == (1, 1, 1)
+    assert imported.feedback == exported.feedback == len(before["feedback"]) >= 4  # type: ignore[arg-type]
+    assert imported.questions == 1
     assert imported.problems == imported.left_out == ()
     assert sorted(path.name for path in home.iterdir() if path.suffix not in (".sqlite-wal", ".sqlite-shm")) == [
-        "asked", "catalogue.sqlite", "conversations.sqlite", "files", "index", "writer.lock",
+        "asked", "catalogue.sqlite", "conversations.sqlite", "feedback.jsonl", "feedback.lock", "files", "index",
+        "questions.jsonl", "writer.lock",
     ]  # fmt: skip
 
 
@@ -182,6 +196,10 @@ def test_elsewhere_kept_files_lie_in_the_new_home_and_all_that_was_read_from_the
     assert turn.answer.citations[0].chunk_id == found.id
     assert turn.answer.passages[0].hit.chunk == found
     assert library.kept_picture(turn.answer.picture)
+    assert library.feedback.marks(turn.answer.shown).chunks == {found.id: frozenset({"this"})}
+    (chosen,) = (each for each in library.feedback.read().choices if each.act == "this")
+    assert library.feedback.read().chosen(chosen).document == found.document_id  # type: ignore[union-attr]
+    assert Questions(new / QUESTIONS).all()[0].right == {found.document_id: 1}
     report = library.add([new / "files"])
     assert (report.unchanged, report.added) == ((found.path,), ())
     assert library.verify().problems == ()
@@ -259,6 +277,34 @@ def test_a_library_of_several_shards_comes_back(home: Path, tmp_path: Path, monk
     assert everything(home) == before
 
 
+def test_an_archive_of_an_older_program_has_no_feedback(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(home, tmp_path / "library.zip")
+
+    def older(values: dict[str, object]) -> None:
+        counts = values["counts"]
+        assert isinstance(counts, dict)
+        del counts["feedback"], counts["questions"]
+
+    monkeypatch.setattr(archive_module, "VERSION", 1)
+    remade(tmp_path / "library.zip", tmp_path / "older.zip", manifest=older, without=("feedback.jsonl", QUESTIONS))
+    monkeypatch.undo()
+    report = import_library(tmp_path / "older.zip", tmp_path / "new", open_folder)
+    assert (report.conversations, report.feedback, report.questions) == (1, 0, 0)
+    assert not (tmp_path / "new" / "feedback.jsonl").exists()
+
+
+def test_torn_feedback_stays_behind(home: Path, tmp_path: Path) -> None:
+    whole = FeedbackLog(home / "feedback.jsonl").records()
+    with (home / "feedback.jsonl").open("a") as file:
+        file.write('{"kind":"sho')
+    assert export(home, tmp_path / "library.zip").feedback == len(whole)
+    shutil.rmtree(home)
+    import_library(tmp_path / "library.zip", home, open_folder)
+    assert FeedbackLog(home / "feedback.jsonl").records() == whole
+
+
 def test_an_index_of_an_older_program_is_brought_up_to_date(home: Path, tmp_path: Path) -> None:
     export(home, tmp_path / "library.zip")
 
@@ -290,6 +336,14 @@ def test_a_library_that_is_not_empty_is_not_replaced(home: Path, tmp_path: Path)
     with pytest.raises(ArchiveError, match=r"not empty: it has 1 files and .* documents and 1 conversations"):
         import_library(tmp_path / "library.zip", home, open_folder)
     assert everything(home) == before
+
+
+def test_feedback_of_a_home_is_not_replaced(home: Path, tmp_path: Path) -> None:
+    export(home, tmp_path / "library.zip")
+    opened(tmp_path / "new").close()
+    shutil.copy(home / "feedback.jsonl", tmp_path / "new")
+    with pytest.raises(ArchiveError, match=r"not empty: it has 'feedback\.jsonl'"):
+        import_library(tmp_path / "library.zip", tmp_path / "new", open_folder)
 
 
 def test_settings_and_models_of_an_empty_home_stay(home: Path, tmp_path: Path) -> None:
@@ -335,11 +389,13 @@ def remade(
     to: Path,
     change: dict[str, bytes] | None = None,
     manifest: Callable[[dict[str, object]], None] = lambda values: None,
+    without: tuple[str, ...] = (),
 ) -> None:
     """The archive at `path` with some members' bytes changed, all hashes right again, and another manifest."""
     with open_archive(path) as archive:
         contents = archive.contents
-        members = {name: archive.read(name) for name in contents.members} | (change or {})
+        kept = {name: archive.read(name) for name in contents.members if name not in without}
+        members = kept | (change or {})
     values: dict[str, object] = {"index": contents.index, "counts": contents.counts}
     manifest(values)
     with write_archive(to) as writer:
@@ -392,6 +448,8 @@ HOSTILE: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a wrong conversation": ("conversations/000000.jsonl", lambda data: b'{"id": 1}\n'),
     "a conversation too many": ("conversations/000000.jsonl", lambda data: data + first_line(data, id="other")),
     "a wrong failure": ("failures.jsonl", lambda data: b"[]\n"),
+    "a wrong choice": ("feedback.jsonl", lambda data: data + b'{"kind": "choice", "act": "boil"}\n'),
+    "a wrong question": ("questions.jsonl", lambda data: b'{"id": 3}\n'),
     "no member of a library": ("program.exe", lambda data: b"MZ"),
     "a file beside": ("originals/00000007", lambda data: b"x"),
     "an asked picture of no name": ("asked/picture.webp", lambda data: b"x"),
@@ -450,6 +508,7 @@ def test_counts_that_are_not_those_of_the_manifest_are_refused(small: Path, tmp_
         names = list(archive.contents.counts)
     assert set(names) == {
         "documents", "chunks", "vectors of text", "vectors of image", "conversations", "pictures", "originals",
+        "feedback", "questions",
     }  # fmt: skip
     for name in names:
 

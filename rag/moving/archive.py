@@ -24,7 +24,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from rag.errors import ArchiveError, DiskFull
 
-FORMAT, VERSION = "commonplace-library", 1
+FORMAT, VERSION = "commonplace-library", 2
+READABLE = (1, 2)  # version 1 had neither feedback nor questions
 MANIFEST = "manifest.json"
 MEMBER_BYTES = 1 << 30  # the largest member that is read into memory; files are streamed and may be larger
 _BLOCK = 1 << 20
@@ -200,10 +201,10 @@ class Archive:
             raise self.error(f"{MANIFEST!r} is damaged ({exc})") from exc
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise self.error("it is not an archive of Commonplace")
-        if values.get("version") != VERSION:
+        if values.get("version") not in READABLE:
             raise ArchiveError(
                 f"the archive {str(self._path)!r} has format version {values.get('version')!r}, this program reads "
-                f"version {VERSION}; update the program, or export with the one that you have"
+                f"versions up to {VERSION}; update the program, or export with the one that you have"
             )
         try:
             return _CONTENTS.validate_python(values)

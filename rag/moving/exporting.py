@@ -1,7 +1,8 @@
 """A library to one file: everything that cannot be made again, and the vectors, which take long to make again.
 
-Chunks, vectors of every space, documents, failures, conversations, the pictures that were asked with, and files that
-the library keeps. Thumbnails are left out: they are made again when they are looked at.
+Chunks, vectors of every space, documents, failures, conversations, the pictures that were asked with, files that the
+library keeps, feedback, and the questions that retrievers are judged by. Thumbnails are left out: they are made again
+when they are looked at; so are retrievers that were trained: they are trained again from what they learnt from.
 """
 
 import time
@@ -23,11 +24,16 @@ from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
 from rag.store.index_versions import IndexVersions
 from rag.store.manifest import Manifest, index_spaces
+from rag.tune.feedback import FILE as FEEDBACK
+from rag.tune.feedback import FeedbackLog, as_line
+from rag.tune.lines import read_lines as read_file
+from rag.tune.questions import FILE as QUESTIONS
+from rag.tune.records import Question
 
 _CONVERSATIONS = 50  # in one member
 VECTORS = "vectors of "  # a space: the name of its count
 
-CONVERSATION, FAILURE = TypeAdapter(Conversation), TypeAdapter(Failure)
+CONVERSATION, FAILURE, QUESTION = TypeAdapter(Conversation), TypeAdapter(Failure), TypeAdapter(Question)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class MoveReport:
     originals: int  # files
     bytes: int  # of the archive
     seconds: float
+    feedback: int = 0  # lines of what was shown and chosen
+    questions: int = 0  # that are kept to judge retrievers by
     left_out: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -89,6 +97,7 @@ def export_library(
                 **_write_index(archive, databases, manifest, pace),
                 **_write_conversations(archive, conversations),
                 **_write_asked(archive, home),
+                **_write_learnt(archive, home),
                 "originals": len(files),
             }
             for path in write_originals(archive, home, files):
@@ -162,3 +171,11 @@ def _write_asked(archive: ArchiveWriter, home: Path) -> dict[str, int]:
     for path in files:
         archive.add_file(f"asked/{path.name}", path)
     return {"pictures": len(files)}
+
+
+def _write_learnt(archive: ArchiveWriter, home: Path) -> dict[str, int]:
+    """What can be read of the feedback and of the kept questions."""
+    feedback, questions = FeedbackLog(home / FEEDBACK).records(), read_file(home / QUESTIONS, QUESTION).records
+    archive.add(FEEDBACK, b"".join(map(as_line, feedback)))
+    archive.add(QUESTIONS, lines(map(QUESTION.dump_json, questions)))
+    return {"feedback": len(feedback), "questions": len(questions)}

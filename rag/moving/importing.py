@@ -16,11 +16,11 @@ from pathlib import Path, PurePosixPath
 
 from rag.errors import DiskFull, IndexMismatch, StoreError
 from rag.moving.archive import Archive, open_archive
-from rag.moving.exporting import CONVERSATION, FAILURE, VECTORS, MoveReport, count_shard, no_counts, report
+from rag.moving.exporting import CONVERSATION, FAILURE, QUESTION, VECTORS, MoveReport, count_shard, no_counts, report
 from rag.moving.originals import extract, places, read_originals
 from rag.moving.pace import OnProgress, Pace
-from rag.moving.relocated import Relocated
-from rag.moving.shards import Shard, read_lines, read_shards
+from rag.moving.relocated import Relocated, Renamed
+from rag.moving.shards import Shard, lines, read_lines, read_shards
 from rag.moving.staging import staged
 from rag.protocols import Store
 from rag.records import document_id
@@ -29,13 +29,18 @@ from rag.store.conversations import Conversations
 from rag.store.lock import write_lock
 from rag.store.manifest import Manifest, as_manifest, index_spaces, is_same_space, named, write_manifest
 from rag.store.recover import verify
+from rag.tune.feedback import FILE as FEEDBACK
+from rag.tune.feedback import as_line, as_record
+from rag.tune.questions import FILE as QUESTIONS
+from rag.tune.records import Choice, Shown
 
 _SPACE, _LARGEST_DIM = re.compile(r"[a-z][a-z0-9_]{0,31}"), 65_536
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")  # the name of one, no path and no address
 _OTHER_COUNTS = ("conversations", "pictures", "originals")
+_LEARNT = ("feedback", "questions")  # since version 2
 _MEMBER = re.compile(
     r"(documents|chunks|conversations)/\d{6}\.jsonl|vectors/[a-z0-9_-]+/\d{6}\.npy|originals/\d{8}"
-    r"|asked/[0-9a-f]{64}-\d{1,5}\.webp|failures\.jsonl|originals\.jsonl"
+    r"|asked/[0-9a-f]{64}-\d{1,5}\.webp|failures\.jsonl|originals\.jsonl|feedback\.jsonl|questions\.jsonl"
 )
 
 
@@ -68,7 +73,8 @@ def import_library(
             if not _MEMBER.fullmatch(name):
                 raise archive.error(f"{name!r} is not a member of a library")
         manifest = _manifest(archive, expected)
-        if archive.contents.counts.keys() != {*no_counts(manifest), *_OTHER_COUNTS}:
+        learnt = _LEARNT if archive.contents.version > 1 else ()
+        if archive.contents.counts.keys() != {*no_counts(manifest), *_OTHER_COUNTS, *learnt}:
             raise archive.error("its manifest does not count what a library has")
         home.mkdir(parents=True, exist_ok=True)
         home = home.resolve()  # as files are named when they are indexed
@@ -88,7 +94,7 @@ class _Import:
         self._originals = read_originals(archive)
         self._places = places(archive, self._originals, home)
         paths = {old: str(home / place) for old, place in self._places.items() if place is not None}
-        self._relocated = Relocated(paths)
+        self._relocated, self._renamed = Relocated(paths), Renamed()
         chunks = archive.contents.counts.get("chunks", 0)
         self._pace = Pace(chunks + len(self._originals), on_progress)
 
@@ -105,6 +111,7 @@ class _Import:
                 "conversations": self._put_conversations(conversations),
                 "pictures": self._put_asked(),
                 "originals": self._put_originals(),
+                **self._put_learnt(),
             }
         finally:
             catalogue.close()
@@ -141,6 +148,7 @@ class _Import:
         )
         store.replace_documents(moved.by_document())
         catalogue.restore(moved.documents)
+        self._note_names(shard, moved)
         if shard.documents:
             self._pace.tell(shard.documents[-1].document.path, len(shard.chunks))
 
@@ -156,6 +164,14 @@ class _Import:
             versions = {each.chunk.version for each in held[name]}
             if len(held[name]) != kept.chunks or versions - {document.sha256}:
                 raise self._archive.error(f"it does not have the chunks of {document.path!r} as it was read")
+
+    def _note_names(self, shard: Shard, moved: Shard) -> None:
+        for old, new in zip(shard.documents, moved.documents, strict=True):
+            if old.document.id != new.document.id:
+                self._renamed.documents[old.document.id] = new.document.id
+        for before, after in zip(shard.chunks, moved.chunks, strict=True):
+            if before.chunk.id != after.chunk.id:
+                self._renamed.chunks[before.chunk.id] = after.chunk.id
 
     def _put_conversations(self, conversations: Conversations) -> int:
         count = 0
@@ -182,6 +198,24 @@ class _Import:
                 extract(self._archive, original, self._folder / place)
             self._pace.tell(original.path, 1)
         return len(self._originals)
+
+    def _put_learnt(self) -> dict[str, int]:
+        """Feedback and the kept questions, by the names that documents and chunks have now."""
+        if self._archive.contents.version == 1:
+            return {}
+        records = [as_record(line) for line in self._archive.read(FEEDBACK).splitlines()]
+        feedback = [self._named(record) for record in records if record is not None]
+        if len(feedback) < len(records):
+            raise self._archive.error(f"{FEEDBACK!r} holds a wrong record")
+        questions = list(map(self._renamed.question, read_lines(self._archive, QUESTIONS, QUESTION)))
+        if feedback:
+            (self._folder / FEEDBACK).write_bytes(b"".join(map(as_line, feedback)))
+        if questions:
+            (self._folder / QUESTIONS).write_bytes(lines(map(QUESTION.dump_json, questions)))
+        return {"feedback": len(feedback), "questions": len(questions)}
+
+    def _named(self, record: Shown | Choice) -> Shown | Choice:
+        return self._renamed.shown(record) if isinstance(record, Shown) else self._renamed.choice(record)
 
     def _compare(self, counted: Mapping[str, int]) -> None:
         said = self._archive.contents.counts

@@ -6,6 +6,7 @@ from dataclasses import replace
 from rag.ingest.attachments import MARK
 from rag.records import Answer, Chunk, Citation, Document, EmbeddedChunk, Failure, Hit, Turn, chunk_id, document_id
 from rag.store.catalogue import Kept
+from rag.tune.records import Choice, Question, Shown
 
 
 class Relocated:
@@ -71,3 +72,30 @@ class Relocated:
             return citation
         name = ids.get(citation.chunk_id, citation.chunk_id)
         return replace(citation, chunk_id=name, document_id=document_id(path), path=path)
+
+
+class Renamed:
+    """What learning has on record, with the new ids of documents and chunks that got one; the others stay."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, str] = {}
+        self.chunks: dict[str, str] = {}
+
+    def shown(self, shown: Shown) -> Shown:
+        chunks = (
+            replace(each, chunk=self._chunk(each.chunk), document=self._document(each.document))
+            for each in shown.chunks
+        )
+        return replace(shown, chunks=tuple(chunks))
+
+    def choice(self, choice: Choice) -> Choice:
+        return replace(choice, chunk=self._chunk(choice.chunk))
+
+    def question(self, question: Question) -> Question:
+        return replace(question, right={self._document(name): grade for name, grade in question.right.items()})
+
+    def _document(self, name: str) -> str:
+        return self.documents.get(name, name)
+
+    def _chunk(self, name: str) -> str:
+        return self.chunks.get(name, name)

@@ -15,6 +15,8 @@ from rag.moving.originals import kept_files
 from rag.store.catalogue import Catalogue
 from rag.store.conversations import Conversations
 from rag.store.lock import write_lock
+from rag.tune.feedback import FILE as FEEDBACK
+from rag.tune.questions import FILE as QUESTIONS
 
 _MAKING, _READY = "importing", "imported"
 
@@ -69,7 +71,7 @@ def refuse_unless_empty(home: Path) -> None:
     """Make sure that an import takes the place of nothing in `home`.
 
     Raises:
-        ArchiveError: there are documents, conversations or kept files.
+        ArchiveError: there are documents, conversations, kept files, feedback or kept questions.
         LibraryBusy: another program has the library open, and would go on with the databases of before.
     """
     held = [f"{len(kept_files(home))} files"] if kept_files(home) else []
@@ -84,11 +86,16 @@ def refuse_unless_empty(home: Path) -> None:
         count = len(conversations.list())
         conversations.close()
         held += [f"{count} conversations"] if count else []
+    held += [f"{name!r}" for name in (FEEDBACK, QUESTIONS) if _has_bytes(home / name)]
     if held:
         raise ArchiveError(
             f"the library in {str(home)!r} is not empty: it has {' and '.join(held)}; "
             "set RAG_HOME to a new folder and import there, or move what is in this one away"
         )
+
+
+def _has_bytes(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
 
 
 def _refuse_if_open(path: Path) -> None:

@@ -130,11 +130,9 @@ class FeedbackLog:
         Raises:
             StoreError: it cannot be read.
         """
-        with self._locked():
-            lines = self._lines()
         shown: dict[str, Shown] = {}
         standing, unreadable = Standing(), 0
-        for record in map(_parsed, lines):
+        for record in map(as_record, self._all_lines()):
             if isinstance(record, Shown):
                 shown[record.id] = record
                 standing.saw(record.id, record.query)
@@ -143,6 +141,10 @@ class FeedbackLog:
             else:
                 unreadable += 1
         return Feedback(shown, tuple(standing.choices()), unreadable)
+
+    def records(self) -> list[Record]:
+        """Every line that can be read, as it was written, oldest first; raises as `read` does."""
+        return [record for record in map(as_record, self._all_lines()) if record is not None]
 
     def marks(self, shown: str) -> Marks:
         """What is marked in a list, or in others that were shown for the same words; nothing where it cannot be read.
@@ -190,8 +192,7 @@ class FeedbackLog:
         Raises:
             StoreError: there is a file already, or it cannot be written.
         """
-        with self._locked():
-            kept = [line for line in self._lines() if _parsed(line) is not None]
+        kept = [line for line in self._all_lines() if as_record(line) is not None]
         with _translated(to), to.open("xb") as file:
             file.writelines(line + b"\n" for line in kept)
         return len(kept)
@@ -208,7 +209,7 @@ class FeedbackLog:
 
     def _append(self, records: Sequence[Record]) -> None:
         """Write whole lines at the end, or nothing. What a crash left of a line there is ended first."""
-        data = b"".join(map(_line, records))
+        data = b"".join(map(as_line, records))
         with self._locked():
             self.path.touch(_PRIVATE)
             with self.path.open("a+b", buffering=0) as file:
@@ -222,6 +223,12 @@ class FeedbackLog:
                         file.truncate(end)
                     raise
 
+    def _all_lines(self) -> list[bytes]:
+        if not self.path.exists():
+            return []
+        with self._locked():
+            return self._lines()
+
     def _lines(self) -> list[bytes]:
         """Every line that is not empty; the last one may be torn."""
         return [line for line in self.path.read_bytes().split(b"\n") if line] if self.path.exists() else []
@@ -229,7 +236,7 @@ class FeedbackLog:
     def _rewrite(self, names: frozenset[str], change: Callable[[Sequence[Record]], list[Record | None]]) -> int:
         with self._locked():
             before = self._lines()
-            records = [_parsed(line) for line in before]
+            records = [as_record(line) for line in before]
             changed = iter(change([record for record in records if record is not None]))
             after = [
                 _kept(line, record, next(changed)) if record is not None else _unread(line, names)
@@ -258,7 +265,7 @@ class FeedbackLog:
                 return None
             with self.path.open("rb") as file:
                 file.seek(at)
-                record = _parsed(file.readline().rstrip(b"\n"))
+                record = as_record(file.readline().rstrip(b"\n"))
         return record if isinstance(record, Shown) and record.id == shown else None
 
     def _catch_up(self) -> None:
@@ -273,7 +280,7 @@ class FeedbackLog:
                     self._index = _Index(there.st_ino)
                 file.seek(self._index.end)
                 for line in file:
-                    if line.endswith(b"\n") or _parsed(line) is not None:
+                    if line.endswith(b"\n") or as_record(line) is not None:
                         self._index.take(line)
 
     @contextmanager
@@ -294,7 +301,7 @@ class _Index:
 
     def take(self, line: bytes) -> None:
         """Go on by one whole line."""
-        record = _parsed(line)
+        record = as_record(line)
         if isinstance(record, Shown):
             self.lists[record.id] = self.end
             self.standing.saw(record.id, record.query)
@@ -303,12 +310,13 @@ class _Index:
         self.end += len(line)
 
 
-def _line(record: Record) -> bytes:
+def as_line(record: Record) -> bytes:
+    """A record as it stands in the file, with its end of line."""
     kind = "shown" if isinstance(record, Shown) else "choice"
     return json.dumps({"kind": kind, **asdict(record)}, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _parsed(line: bytes) -> Record | None:
+def as_record(line: bytes) -> Record | None:
     """The record of a line; None where it is torn or not known here."""
     try:
         values = json.loads(line)
@@ -324,7 +332,7 @@ def _kept(line: bytes, record: Record, changed: Record | None) -> bytes:
     """The line as it was where nothing changed, so that what a newer program wrote into it stays."""
     if changed is record:
         return line
-    return b"" if changed is None else _line(changed).rstrip()
+    return b"" if changed is None else as_line(changed).rstrip()
 
 
 def _unread(line: bytes, names: Iterable[str]) -> bytes:

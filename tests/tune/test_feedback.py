@@ -221,8 +221,8 @@ def test_a_full_disk_breaks_no_search_and_is_told_to_who_marks(
 
 
 def test_a_file_that_cannot_be_written_breaks_no_search(tmp_path: Path) -> None:
-    (tmp_path / "home").write_text("no folder")
-    log = FeedbackLog(tmp_path / "home" / "feedback.jsonl")
+    log = FeedbackLog(tmp_path / "feedback.jsonl")
+    log.path.mkdir()
     assert shown(log) == ""
     with pytest.raises(StoreError):
         log.read()
