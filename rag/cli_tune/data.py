@@ -34,6 +34,12 @@ feedback_app = typer.Typer(
 )
 
 _DOCUMENT_ID = re.compile(r"[0-9a-f]{32}")
+_SOURCES = {
+    "feedback": "said by you",
+    "import": "imported",
+    "structure": "by the names that your files give",
+    "synthetic": "made up",
+}
 _NAMED = 20  # lines, documents or passages that are told one by one
 _SHOWN = 80  # characters of a query or a passage
 
@@ -184,8 +190,8 @@ def _title(library: Library, group: str) -> str:
 
 
 def _print_status(found: TuneStatus) -> None:
-    counts = ", ".join(f"{count} by {source}" for source, count in found.pairs.items() if count) or "nothing yet"
-    out.print(f"To learn from: {counts}; about {counted(found.documents, 'document')} or imported passages.")
+    counts = ", ".join(f"{count} {_SOURCES[source]}" for source, count in found.pairs.items() if count)
+    out.print(f"To learn from: {counts or 'nothing yet'}.", f"About {found.documents} documents or imported passages.")
     out.print(f"To judge by: {counted(found.gate, 'question')}, {found.questions} of them kept.", end=" ")
     shown = f"They can show a gain of {100 * found.detectable:.1f} points or more." if found.detectable else ""
     out.print(shown or "Without any, nothing can be promoted.")
