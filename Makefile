@@ -3,10 +3,10 @@ PYTHON ?= python3
 SERVE ?=
 PYTEST ?=
 
-.PHONY: help run test setup
+.PHONY: help run test setup benchmarks
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 run: ## set up, index the sample collection the first time, open the chat (options: SERVE="--port 7861")
 	@$(PYTHON) -m rag.bootstrap run $(SERVE)
@@ -16,3 +16,6 @@ test: ## set up, then ruff, mypy and the tests (options: PYTEST="-k fuse")
 
 setup: ## only set up .venv
 	@$(PYTHON) -m rag.bootstrap setup
+
+benchmarks: setup ## write docs/benchmarks.md from the runs in eval/results
+	@.venv/bin/python -m eval benchmarks

@@ -13,10 +13,12 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from eval import (
+    cli_benchmarks,
     cli_clip,
     cli_compare,
     cli_cost,
     cli_documents,
+    cli_gate,
     cli_own,
     cli_regression,
     cli_rivals,
@@ -43,6 +45,7 @@ from eval.printing import show
 from eval.reading import print_reading
 from eval.reading import reading as run_reading
 from eval.report import progress_bars
+from eval.saved import circumstances, write_json
 from eval.shapes import held_out_scenes, write_datasets
 from eval.small_clip import train_small_clip
 from eval.stores import STORES
@@ -57,8 +60,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 out = Console()
 err = Console(stderr=True)
 cli_run.register(app, out, err)
+cli_benchmarks.register(app, out)
 cli_compare.register(app, out)
 cli_cost.register(app, out, err)
+cli_gate.register(app, out, err)
 cli_documents.register(app, out, err)
 cli_own.register(app, out, err)
 cli_regression.register(app, out)
@@ -67,7 +72,15 @@ cli_tuning.register(app, out, err)
 cli_clip.register(app, out, err)
 
 
-def _show(result: dict[str, Any], as_json: bool, print_table: Callable[[dict[str, Any], Console], None]) -> None:
+def _show(
+    result: dict[str, Any],
+    as_json: bool,
+    print_table: Callable[[dict[str, Any], Console], None],
+    to: Path | None = None,
+) -> None:
+    """Show a result, and write it into the file `to` with where and when it was measured."""
+    if to is not None:
+        write_json(to, {**result, "command": cli_run.command(), "circumstances": circumstances()})
     show(result, as_json, out, print_table)
 
 
@@ -182,13 +195,14 @@ def pictures(
 @app.command()
 def reading(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures, or a folder in the layout of SROIE.")],
+    to: Annotated[Path | None, typer.Option(help="Write the result into this JSON file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads that read one picture.")] = 1,
 ) -> None:
     """How well the text in pictures is read, where it is known, and how fast."""
     prepare_environment()
     result = run_reading(folder, threads)
-    _show(result, as_json, print_reading)
+    _show(result, as_json, print_reading, to)
 
 
 @app.command()
@@ -196,13 +210,14 @@ def generation(
     model: Annotated[Path | None, typer.Option(help="A GGUF file; without one the starter model.")] = None,
     sources: Annotated[int, typer.Option(min=1, max=50, help="Sources in a prompt.")] = 6,
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are told.")] = 3,
+    to: Annotated[Path | None, typer.Option(help="Write the result into this JSON file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Time to the first token, cold, warm and in a second turn, and tokens per second, against plain llama.cpp."""
     prepare_environment()
     with progress_bars("generation", err) as progress:
         result = run_generation(model or generator_file(), sources, rounds, progress("ask"))
-    _show(result, as_json, print_generation)
+    _show(result, as_json, print_generation, to)
 
 
 @app.command()

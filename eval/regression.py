@@ -51,9 +51,13 @@ class Change:
 
 
 def measure(embedder: Embedder, home: Path) -> Scores:
-    """nDCG@10 of every question of the frozen collection, by retriever. `home` stays empty."""
+    """nDCG@10 of every question of the frozen collection, by retriever.
+
+    `home` is an empty folder, so that nothing of earlier runs is used; vectors are kept there, which makes batches of
+    the questions.
+    """
     settings = load_settings(home=home, chunk_tokens=CHUNK_TOKENS)
-    found = run(load(FROZEN), CachedEmbedder(embedder, None), settings, store="memory")
+    found = run(load(FROZEN), CachedEmbedder(embedder, home / "vectors"), settings, store="memory")
     retrievers = found["by_retriever"]
     return {
         name: {query: round(scores[name][MEASURE], 6) for query, scores in found["per_query"].items()}

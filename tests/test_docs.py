@@ -48,6 +48,7 @@ def test_links_and_pictures_of_the_documents_exist() -> None:
         "CONTRIBUTING.md",
         "corpus/README.md",
         "docs/api.md",
+        "docs/benchmarks.md",
         "docs/local-servers.md",
         "docs/index-versions.md",
         "docs/models.md",
