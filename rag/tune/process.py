@@ -103,7 +103,7 @@ def start(arguments: Sequence[str], folder: Path, work: Work, home: Path, *, pro
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "RAG_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "RAG_HOME": str(home), "PYTHONUNBUFFERED": "1", "PYTHONPATH": _path()},
                 start_new_session=True,  # Ctrl-C for the server is not for it
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # the same on Windows
             )
@@ -287,6 +287,12 @@ def _is_alive(worker: _Worker) -> bool:
         return same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
+
+
+def _path() -> str:
+    """Where Python finds this program, which may not be installed, from whatever folder this process was begun in."""
+    before = os.environ.get("PYTHONPATH")
+    return os.pathsep.join([str(Path(__file__).parents[2]), *([before] if before else [])])
 
 
 def _step_back(pid: int) -> None:
