@@ -1,7 +1,7 @@
 """Tier 1a: a linear turn of query vectors, learnt in seconds on a CPU from vectors that are known already.
 
-InfoNCE of rag.tune.loss with the other pairs of the batch and mined passages as negatives, what may be right after all
-left out, and a penalty that holds the turn near none at all: few pairs turn little.
+InfoNCE of rag.tune.loss with the other pairs of the batch, mined passages and a draw of the library as negatives, what
+may be right after all left out, and a penalty that holds the turn near none at all: few pairs turn little.
 """
 
 from collections.abc import Callable
@@ -27,6 +27,7 @@ class LinearTraining:
 
     Args:
         rank: of the turn.
+        others: passages of the library, drawn anew for every step, that are wrong for all of its queries.
         penalty: weight of the squared Frobenius norm of U V^t.
         patience: epochs without a better score before it ends.
         seed: of the start and of the order of pairs. The same seed and number of threads give the same head.
@@ -34,9 +35,10 @@ class LinearTraining:
 
     rank: int = 32
     epochs: int = 50
-    batch: int = 128
+    batch: int = 32
+    others: int = 1000
     learning_rate: float = 1e-3
-    penalty: float = 0.01
+    penalty: float = 0.1
     temperature: float = TEMPERATURE
     patience: int = 8
     seed: int = 0
@@ -49,6 +51,7 @@ def fit_linear(
     training: LinearTraining = LinearTraining(),
     *,
     weights: Rows | None = None,
+    library: Rows | None = None,
     score: Callable[[LinearHead], float] | None = None,
     on_epoch: OnEpoch = lambda epoch, loss, score: None,
     stop: Event | None = None,
@@ -60,13 +63,14 @@ def fit_linear(
         positives: float32[N, D], the passages that answer them.
         negatives: float32[N, K, D], mined ones; a row of zeros stands for none.
         weights: float32[N] >= 0, how sure each pair is; None: all the same.
+        library: float32[M, D], passages of the library, of which most are wrong for any query.
         score: how good a head is on questions that are held out; higher is better.
         stop: set it to end after the epoch in work.
 
     Raises:
         TuneError: the loss is no number any more.
     """
-    fit = _Fit(queries, positives, negatives, weights, training)
+    fit = _Fit(queries, positives, negatives, weights, library, training)
     best = fit.head()
     best_score, since = (score(best) if score else -np.inf), 0
     for epoch in range(1, training.epochs + 1):
@@ -91,7 +95,13 @@ class _Fit:
     """A head that is being learnt: an epoch at a time."""
 
     def __init__(
-        self, queries: Rows, positives: Rows, negatives: Rows | None, weights: Rows | None, training: LinearTraining
+        self,
+        queries: Rows,
+        positives: Rows,
+        negatives: Rows | None,
+        weights: Rows | None,
+        library: Rows | None,
+        training: LinearTraining,
     ) -> None:
         count, dim = queries.shape
         self._training = training
@@ -99,6 +109,7 @@ class _Fit:
         self._queries, self._positives = torch.from_numpy(queries), torch.from_numpy(positives)
         self._negatives = torch.from_numpy(np.zeros((count, 0, dim), np.float32) if negatives is None else negatives)
         self._weights = torch.ones(count) if weights is None else torch.from_numpy(weights)
+        self._library = torch.from_numpy(np.zeros((0, dim), np.float32) if library is None else library)
         self._v = torch.nn.Parameter(torch.randn(dim, training.rank, generator=self._order) / dim**0.5)
         self._u = torch.nn.Parameter(torch.zeros(dim, training.rank))
         self._steps = torch.optim.AdamW([self._u, self._v], lr=training.learning_rate, weight_decay=0.0)
@@ -121,9 +132,13 @@ class _Fit:
     def head(self) -> LinearHead:
         return LinearHead(self._u.detach().numpy().copy(), self._v.detach().numpy().copy())
 
+    def _others(self) -> Tensor:
+        wanted = min(self._training.others, len(self._library))
+        return self._library[torch.randperm(len(self._library), generator=self._order)[:wanted]]
+
     def _loss(self, rows: Tensor) -> Tensor:
         training, u, v, queries = self._training, self._u, self._v, self._queries[rows]
-        documents = torch.cat([self._positives[rows], self._negatives[rows].flatten(0, 1)])
+        documents = torch.cat([self._positives[rows], self._negatives[rows].flatten(0, 1), self._others()])
         unsure = likely_positives(queries, documents) | (documents == 0).all(dim=1)  # the base model is the guide
         turned = torch.nn.functional.normalize(queries + (queries @ v) @ u.T, dim=1)
         contrast = info_nce(

@@ -10,7 +10,7 @@ import re
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -49,6 +49,13 @@ class Runs:
             raise TuneError(f"{name!r} is not the name of a run; `rag tune status` lists them")
         return self.root / name
 
+    def unfinished(self) -> Path:
+        """The folder of the newest run that was begun and has no candidate; TuneError where there is none."""
+        begun = [path.parent for path in self.root.glob(f"*/{MANIFEST}") if not (path.parent / CANDIDATE).exists()]
+        if not begun:
+            raise TuneError("there is no run to go on with; leave out --resume to begin one")
+        return max(begun, key=lambda folder: ((folder / MANIFEST).stat().st_mtime, folder.name))
+
     def candidates(self) -> list[Candidate]:
         """Every candidate that is whole, newest first. One that cannot be read is passed over."""
         found = []
@@ -83,6 +90,14 @@ class Runs:
         write_json(self.folder(name) / file, asdict(record))
 
 
+def tier_of(name: str) -> Tier:
+    """The tier of the run of that name, as `Runs.begin` named it; TuneError where it is not such a name."""
+    tier = name.partition("-")[0]
+    if tier not in get_args(Tier):
+        raise TuneError(f"{name!r} does not begin with a tier ({', '.join(get_args(Tier))}) as the name of a run does")
+    return cast(Tier, tier)
+
+
 def runs_of(home: Path) -> Runs:
     """Those of the library in `home`."""
     return Runs(home / "tuning" / "runs")
@@ -102,6 +117,19 @@ def write_json(path: Path, values: Any) -> None:
         if exc.errno == errno.ENOSPC:
             raise DiskFull(f"cannot write {str(path)!r}: the disk is full; make room and try again") from exc
         raise TuneError(f"cannot write {str(path)!r}: {exc}") from exc
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file, None where there is no file; TuneError where it holds something else."""
+    try:
+        values = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as exc:
+        raise TuneError(f"cannot read {str(path)!r}: {exc}; train anew") from exc
+    if not isinstance(values, dict):
+        raise TuneError(f"{str(path)!r} does not hold what it should; train anew")
+    return values
 
 
 def _read(path: Path, record: type[_Record]) -> _Record | None:

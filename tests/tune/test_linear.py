@@ -12,7 +12,7 @@ from rag.tune.linear import LinearTraining, fit_linear
 from rag.tune.tensors import unit
 
 DIM = 24
-QUICK = LinearTraining(rank=4, epochs=30, learning_rate=0.02, batch=32)
+QUICK = LinearTraining(rank=4, epochs=20, learning_rate=0.02, batch=64, penalty=0.01)
 
 
 @pytest.fixture(scope="module", autouse=True)
