@@ -25,7 +25,7 @@ from rag.tune.feedback import FeedbackLog
 from rag.tune.imports import keep, read_import
 from rag.tune.lines import BadLine
 from rag.tune.records import TuneStatus
-from rag.tune.synthetic import Synthesized
+from rag.tune.synthetic import Synthesized, is_small
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -40,6 +40,7 @@ _SOURCES = {
     "structure": "by the names that your files give",
     "synthetic": "made up",
 }
+_SMALL = "most of what it makes up is dropped, and what is left counts little. `rag models list` shows larger ones"
 _NAMED = 20  # lines, documents or passages that are told one by one
 _SHOWN = 80  # characters of a query or a passage
 
@@ -108,6 +109,9 @@ def synth(
         stoppable(err) as stop,
         progress_bar(err, "queries") as show,
     ):
+        generator = library.models()[1]
+        if generator is not None and is_small(generator):
+            err.print(f"[yellow]{escape(generator.name)} is too small to be good at this: {_SMALL}[/yellow]")
         made = library.make_up_queries(most, show, stop)
     if as_json:
         print_json(dataclasses.asdict(made))

@@ -75,7 +75,9 @@ def append_lines(path: Path, records: Iterable[T], adapter: TypeAdapter[T]) -> N
         DiskFull, TuneError: nothing, or a part of one line that is passed over later, was written.
     """
     data = b"".join(adapter.dump_json(record) + b"\n" for record in records)
-    with _written(path), path.open("ab+") as file:
+    if not data:
+        return
+    with changing(path), _written(path), path.open("ab+") as file:
         if file.tell():
             file.seek(-1, os.SEEK_END)
             data = data if file.read(1) == b"\n" else b"\n" + data

@@ -47,6 +47,7 @@ def test_a_good_query_is_kept_and_the_same_again_is_not(tmp_path: Path) -> None:
         ("?! ... ---", "no query"),
         ("word " * 60, "no query"),
         ("What does the passage say about bees?", "about the passage, not what is in it"),
+        ("this is a story of how things go", "about the passage, not what is in it"),
         ("it fell into the key to the key to the key to the key", "it goes round in circles"),
         ("until when can I buy bread at the weekend", "an example repeated"),
         ("the second hive swarmed on the fourteenth", "copied from the passage"),
@@ -146,6 +147,7 @@ def test_a_small_model_is_given_one_sentence_and_another_one_for_its_second_quer
     generator = ScriptedGenerator(numbered(), parameters=135_000_000)
     Synthesis(tmp_path).run([[passage]], generator, finds_all)
     given = [asked[-1].text.split("\n")[0] for asked in generator.asked]
+    assert {pair.weight for pair in read_pairs(tmp_path / "synthetic.jsonl").records} == {0.1}
     assert given == ["Passage: This is the longest sentence of them all.", "Passage: And this is another one."]
 
 
