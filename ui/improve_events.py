@@ -74,20 +74,25 @@ class ImproveEvents:
         tuning, session = self._tuning, request.session_hash or ""
         runs = tuning.runs()
         working = join([trouble, render_runs(runs, trouble=tuning.trouble)])
-        status, proposal = tuning.standing()
-        page = render_improve(
-            Improvement(
-                status=status,
-                made=[self._made(candidate) for candidate in tuning.improver.candidates()],
-                proposal=proposal,
-                change=tuning.change,
-                busy=any(run.live for run in runs),
-                lab=tuning.report.exists(),
-            )
-        )
+        try:
+            page = render_improve(self._improvement(busy=any(run.live for run in runs)))
+        except RagError as error:  # a file of ours cannot be read
+            page = problem(str(error))
         is_new = self._shown.get(session) != hash(page)
         self._shown[session] = hash(page)
         return working, page if is_new else gr.skip()
+
+    def _improvement(self, *, busy: bool) -> Improvement:
+        tuning = self._tuning
+        status, proposal = tuning.standing()
+        return Improvement(
+            status=status,
+            made=[self._made(candidate) for candidate in tuning.improver.candidates()],
+            proposal=proposal,
+            change=tuning.change,
+            busy=busy,
+            lab=tuning.report.exists(),
+        )
 
     def _made(self, candidate: Candidate) -> Made:
         folder = self._tuning.improver.runs.folder(candidate.name)
