@@ -86,6 +86,11 @@ def split(pairs: Sequence[Pair], questions: Sequence[Question], vectors_of: Vect
     )
 
 
+def judging(pairs: Sequence[Pair]) -> int:
+    """How many of these pairs can judge a library: what people are sure of, about documents that are in it."""
+    return len([pair for pair in pairs if pair.source in REAL and _sure(pair) and pair.positive.document])
+
+
 @dataclass(frozen=True, slots=True)
 class Share:
     """A document (or imported passage) that had more than its share of the pairs."""
@@ -151,10 +156,13 @@ def _check(pairs: Sequence[Pair]) -> None:
 
 def _judges(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs that may judge: what people are sure of, else what is sure, else whatever is right."""
-    right = list(filter(is_right, pairs))
-    sure = [pair for pair in right if pair.weight >= SURE]
+    right, sure = list(filter(is_right, pairs)), list(filter(_sure, pairs))
     real = [pair for pair in sure if pair.source in REAL]
     return next((some for some in (real, sure) if len(some) >= LEAST), right)
+
+
+def _sure(pair: Pair) -> bool:
+    return is_right(pair) and pair.weight >= SURE
 
 
 def _chosen(judges: Sequence[Pair], seed: int) -> tuple[list[Pair], list[Pair]]:

@@ -10,7 +10,7 @@ from rag.errors import TuneError
 from rag.tune.pairs import new_pair
 from rag.tune.questions import question, words_of
 from rag.tune.records import Excerpt, Pair, PairSource
-from rag.tune.split import Split, cap, split
+from rag.tune.split import Split, cap, judging, split
 
 
 def unrelated(queries: Sequence[str]) -> NDArray[np.float32]:
@@ -130,6 +130,11 @@ def test_what_is_no_document_of_the_library_cannot_be_asked_of_it() -> None:
     away = [new_pair(f"away {n}", Excerpt(f"import:{n}", f"Text {n}."), "import", 99.0) for n in range(20)]
     found = split([*forty(), *away], [], unrelated)
     assert all(each.text.startswith("question") for each in found.gate)
+
+
+def test_only_what_people_are_sure_of_in_the_library_can_judge_it() -> None:
+    others = [pair("looked", "doc", weight=0.3), pair("guess", "doc", source="synthetic"), pair("no", "doc", label=0.1)]
+    assert judging([*forty(), *others, new_pair("away", Excerpt("import:1", "Text."), "import", 0.0)]) == 40
 
 
 @pytest.mark.parametrize(
