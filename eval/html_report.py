@@ -24,7 +24,8 @@ h1 { font-size: 1.6rem; } h2 { margin-top: 3rem; border-top: 1px solid var(--rul
 p.quiet, .tick { color: var(--quiet); } nav a { margin-right: 1rem; } a { color: var(--strong); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { padding: .25rem .6rem; text-align: right; border-bottom: 1px solid var(--rule); vertical-align: top; }
-th:first-child, td:first-child { text-align: left; overflow-wrap: anywhere; } tr.strong { font-weight: 600; }
+th:first-child, td:first-child { text-align: left; min-width: 6rem; overflow-wrap: break-word; }
+details td:first-child { min-width: 15rem; max-width: 36rem; } tr.strong { font-weight: 600; }
 .good { color: var(--good); fill: var(--good); } .bad { color: var(--bad); fill: var(--bad); }
 svg { width: 100%; max-width: 44rem; height: auto; font: 12px system-ui, sans-serif; } svg text { fill: var(--text); }
 svg .tick { fill: var(--quiet); } .bar { fill: var(--mark); } .bar.strong { fill: var(--strong); }

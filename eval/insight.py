@@ -36,8 +36,9 @@ class Insight:
     questions: tuple[Judged, ...]
 
     def hardest(self, count: int) -> list[Judged]:
-        """The questions with the lowest nDCG@10, those found latest or never first."""
-        return sorted(self.questions, key=lambda q: (q.fused, -(q.ranks.get(self.fused) or 10**9), q.id))[:count]
+        """The questions with the lowest nDCG@10 below 1, those found latest or never first."""
+        missed = [q for q in self.questions if q.fused < 1]
+        return sorted(missed, key=lambda q: (q.fused, -(q.ranks.get(self.fused) or 10**9), q.id))[:count]
 
     def helped(self, count: int) -> list[Judged]:
         """Where the one list is better than the single retriever, most first."""
