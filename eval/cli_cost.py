@@ -59,7 +59,7 @@ def register(app: typer.Typer, out: Console, err: Console) -> None:
     ) -> None:
         """What taking documents in costs: time, memory, disk and start-up, against sentence-transformers alone."""
         prepare_environment()
-        found = run_throughput(load(folder), limit)
+        found = run_throughput(load(folder), limit, load_settings().chunk_tokens)
         result = {**found, "command": command(), "circumstances": circumstances()}
         if to is not None:
             write_json(to, result)

@@ -1,9 +1,11 @@
 """The gate of continuous integration: a change that makes the search worse beyond noise fails here."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from eval.datasets import load
 from eval.regression import FROZEN, Scores, changes, freeze, kept_scores, measure
@@ -72,6 +74,22 @@ def test_a_retriever_that_is_gone_and_questions_that_are_gone_are_seen() -> None
     before = scores([1.0] * 300)
     assert changes(before, {})[0].failed
     assert changes(before, scores([1.0] * 280))[0].failed
+
+
+@pytest.mark.parametrize(("lost", "status"), [(0, 0), (20, 1)])
+def test_the_command_fails_where_the_search_is_worse(lost: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eval import cli_regression
+    from eval.__main__ import app
+
+    now = {name: dict(found) for name, found in kept_scores().items()}
+    for query in sorted(query for query, score in now["hybrid"].items() if score == 1)[:lost]:
+        now["hybrid"][query] = 0.0
+    monkeypatch.setattr(cli_regression, "measure", lambda embedder, home: now)
+    done = CliRunner().invoke(app, ["regression", "--json"])
+    assert done.exit_code == status
+    found = json.loads(done.stdout)["retrievers"]
+    assert found["hybrid"]["before"] - found["hybrid"]["after"] == pytest.approx(lost / len(now["hybrid"]))
+    assert (found["hybrid"]["failed"], found["text"]["failed"]) == (bool(status), False)
 
 
 def test_scores_are_kept_as_they_are(tmp_path: Path) -> None:
