@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from rag.api.chat import make_chat
+from rag.api.feedback import make_feedback
 from rag.api.gate import Gate
 from rag.api.problems import Json, handle_problems
 from rag.api.reading import make_reading
@@ -21,8 +22,8 @@ _MCP = "/mcp"
 _WORDS = 1 << 20  # bytes of a body besides a picture: a long conversation
 _ABOUT = """Search a library and ask it questions, from programs on the same machine.
 
-`/v1` is the OpenAI chat API: point a client's base URL at it. `/api` gives searches and documents. `/mcp` has the
-tools `search`, `read_document` and `ask` for agents (Model Context Protocol, streamable HTTP).
+`/v1` is the OpenAI chat API: point a client's base URL at it. `/api` gives searches and documents, and takes feedback.
+`/mcp` has the tools `search`, `read_document` and `ask` for agents (Model Context Protocol, streamable HTTP).
 Where the server was given a token, send it as `Authorization: Bearer …`."""
 
 
@@ -53,6 +54,7 @@ def build_api(library: Library, answers: Gate | None = None) -> FastAPI:
     )
     api.include_router(make_chat(service))
     api.include_router(make_reading(service))
+    api.include_router(make_feedback(service))
     api.router.routes.extend(mcp_routes(tools))
     handle_problems(api)
     picture = (library.settings.max_file_mb << 20) * 4 // 3  # as base64

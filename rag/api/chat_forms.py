@@ -13,8 +13,9 @@ from uuid import uuid4
 from pydantic import BaseModel, Field
 
 from rag import json_forms
+from rag.api.forms import PERSON
 from rag.api.pictures import picture_of
-from rag.api.service import Asked, Finished, as_utf8, filter_of
+from rag.api.service import Asked, Finished, as_utf8, audience_of, filter_of
 from rag.errors import InvalidQuery
 from rag.records import Finish, Message
 
@@ -86,6 +87,7 @@ class ChatRequest(BaseModel):
     max_tokens: int | None = Field(None, ge=1, description="longest answer, where that is less than the settings say")
     max_completion_tokens: int | None = Field(None, ge=1, description="the same by its newer name")
     where: str = Field("", max_length=1000, description="which documents may be found, as after `rag ask --where`")
+    person: bool = Field(False, description=PERSON)
     n: int | None = Field(None, description="refused, but for 1")
     stop: str | list[str] | None = Field(None, description="refused")
     response_format: dict[str, Any] | None = Field(None, description="refused, but for text")
@@ -110,6 +112,7 @@ class ChatRequest(BaseModel):
             history=tuple(_turns(self.messages[:-1])),
             where=filter_of(self.where),
             max_tokens=self.max_completion_tokens or self.max_tokens,
+            audience=audience_of(self.person),
         )
 
     def _refuse_promises(self) -> None:

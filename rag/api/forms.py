@@ -4,6 +4,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag.records import Kind, Modality
 
+PERSON = "somebody sees what is found: it is logged on this machine, and /api/feedback can say what came of it"
+
 
 class _Form(BaseModel):
     model_config = ConfigDict(extra="allow")
@@ -42,6 +44,7 @@ class SearchForm(_Form):
     hits: list[HitForm]
     notes: list[str]
     ms: dict[str, float]
+    shown: str = Field("", description="the list's id for feedback; only where a person sees it")
 
 
 class DocumentInfoForm(_Form):

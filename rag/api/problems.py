@@ -24,6 +24,7 @@ from rag.errors import (
     RagError,
     StoreError,
     TooBusy,
+    TuneError,
     UnreadableFile,
 )
 
@@ -32,6 +33,7 @@ _STATUS: tuple[tuple[type[RagError], int], ...] = (  # the first that fits
     (InvalidQuery, 400),
     (PromptTooLong, 400),
     (UnreadableFile, 400),
+    (TuneError, 400),
     (DocumentNotFound, 404),
     (TooBusy, 429),
     (GenerationError, 503),

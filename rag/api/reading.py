@@ -8,10 +8,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from rag import json_forms
-from rag.api.forms import DocumentForm, DocumentsForm, SearchForm
+from rag.api.forms import PERSON, DocumentForm, DocumentsForm, SearchForm
 from rag.api.pictures import picture_of
 from rag.api.problems import Json, ProblemBody
-from rag.api.service import QUESTION, Service, filter_of
+from rag.api.service import QUESTION, Service, audience_of, filter_of
 from rag.records import Document, Kind, Modality
 
 _PAGE = 100  # documents in one answer
@@ -22,6 +22,7 @@ QueryText = Annotated[str, Field(max_length=QUESTION, description="what is looke
 Most = Annotated[int, Field(ge=1, le=1000, description="how many hits")]
 Where = Annotated[str, Field(max_length=1000, description="a filter, as after `rag search --where`")]
 Only = Annotated[Modality | None, Field(description="only passages of text, or only pictures")]
+Person = Annotated[bool, Field(description=PERSON)]
 Like = Annotated[str, Field(max_length=64, description="the chunk of a hit that is a picture, or the id of a document")]
 
 
@@ -33,6 +34,7 @@ class SearchRequest(BaseModel):
     where: Where = ""
     kind: Only = None
     like: Like = ""
+    person: Person = False
     picture: str | None = Field(None, description="the picture that is searched with: a data: URL, or base64")
 
 
@@ -46,7 +48,8 @@ def make_reading(service: Service) -> APIRouter:
         """The one ranked list of passages and pictures."""
         picture = None if body.picture is None else picture_of(body.picture, most)
         where = filter_of(body.where, body.kind)
-        result = service.search(body.query, k=body.k, picture=picture, like=body.like, where=where)
+        audience = audience_of(body.person)
+        result = service.search(body.query, k=body.k, picture=picture, like=body.like, where=where, audience=audience)
         return Json(json_forms.search_json(result))
 
     @routes.get("/search", summary="Search by words", response_class=Json, responses={200: {"model": SearchForm}})
@@ -55,9 +58,11 @@ def make_reading(service: Service) -> APIRouter:
         k: Annotated[Most, Query()] = 10,
         where: Annotated[Where, Query()] = "",
         kind: Annotated[Only, Query()] = None,
+        person: Annotated[Person, Query()] = False,
     ) -> Response:
         """The same for words alone."""
-        return Json(json_forms.search_json(service.search(query, k=k, where=filter_of(where, kind))))
+        filtered, audience = filter_of(where, kind), audience_of(person)
+        return Json(json_forms.search_json(service.search(query, k=k, where=filtered, audience=audience)))
 
     @routes.get("/documents", summary="The documents", response_class=Json, responses={200: {"model": DocumentsForm}})
     def documents(

@@ -13,6 +13,7 @@ from rag.library import Library
 from rag.records import (
     Answer,
     AnswerEvent,
+    Audience,
     Delta,
     Document,
     DocumentInfo,
@@ -32,13 +33,17 @@ _SEARCHES_WAITING = 16  # fewer than the server has threads, so that the screen 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question as a program asks it: `history` oldest first, `max_tokens` None for as many as the settings say."""
+    """A question as a program asks it: `history` oldest first, `max_tokens` None for as many as the settings say.
+
+    `audience` is "person" where the program shows the answer to one, who may send feedback.
+    """
 
     question: str
     picture: bytes | None = field(default=None, repr=False)
     history: tuple[Message, ...] = ()
     where: Filter | None = None
     max_tokens: int | None = None
+    audience: Audience = "program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +66,19 @@ class Service:
         self._searches = Gate(_SEARCHES, _SEARCHES_WAITING)
 
     def search(
-        self, query: str, *, k: int, picture: bytes | None = None, like: str = "", where: Filter | None = None
+        self,
+        query: str,
+        *,
+        k: int,
+        picture: bytes | None = None,
+        like: str = "",
+        where: Filter | None = None,
+        audience: Audience = "program",
     ) -> SearchResult:
         """The ranked list, in the caller's thread; raises as `Library.search` does, and TooBusy."""
         words = _checked(query)
         with self._searches.enter():
-            return self.library.search(words, picture=picture, like=as_utf8(like), k=k, where=where)
+            return self.library.search(words, picture=picture, like=as_utf8(like), k=k, where=where, audience=audience)
 
     def documents(self, text: str = "", kind: Kind | None = None) -> list[DocumentInfo]:
         """The documents whose title or path contains `text`, of that kind, by path."""
@@ -128,6 +140,7 @@ class Service:
             where=asked.where,
             stop=stop,
             answer_tokens=asked.max_tokens,
+            audience=asked.audience,
         )
 
     def _read(self, asked: Asked, answer: Answer) -> int:
@@ -152,6 +165,11 @@ def filter_of(where: str, modality: Modality | None = None) -> Filter | None:
 def as_utf8(text: str) -> str:
     """`text` with "?" for what UTF-8 cannot carry: the halves of characters that JSON can hold, and odd file names."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def audience_of(person: bool) -> Audience:
+    """Who sees what a program asks for."""
+    return "person" if person else "program"
 
 
 def _checked(question: str) -> str:

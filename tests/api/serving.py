@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from rag.filters import Filter
-from rag.records import Answer, AnswerEvent, Delta, Done, Message, Retrieved
+from rag.records import Answer, AnswerEvent, Audience, Delta, Done, Message, Retrieved
 from tests.ui.fakes import FakeLibrary, make_document
 from tests.ui.test_jobs import until as _until
 
@@ -54,6 +54,7 @@ class Endless(FakeLibrary):
         where: Filter | None = None,
         stop: threading.Event | None = None,
         answer_tokens: int | None = None,
+        audience: Audience = "program",
     ) -> Iterator[AnswerEvent]:
         assert stop is not None
         self.stops.append(stop)

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from rag.errors import GenerationError, ModelNotFound, StoreError
 from rag.filters import Filter, In
-from rag.records import AnswerEvent, Delta, Message, Retrieved
+from rag.records import AnswerEvent, Audience, Delta, Message, Retrieved
 from tests.api.serving import HOME, make_library
 from tests.ui.fakes import FakeLibrary, encoded
 from ui.app import build_app
@@ -230,6 +230,7 @@ class Failing(FakeLibrary):
         where: Filter | None = None,
         stop: threading.Event | None = None,
         answer_tokens: int | None = None,
+        audience: Audience = "program",
     ) -> Iterator[AnswerEvent]:
         yield Retrieved(self.search(question), ())
         yield Delta("The")

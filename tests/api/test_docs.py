@@ -22,6 +22,12 @@ COMMANDS = [
 ]
 
 
+def shown(client: TestClient) -> dict[str, str]:
+    """What the page's names stand for: a list that a person was shown, and the first source in it."""
+    found = client.post("/api/search", json={"query": "queen hive", "person": True}).json()
+    return {"$DOCUMENT": BEES, "$SHOWN": found["shown"], "$CHUNK": found["hits"][0]["chunk"]}
+
+
 def curl(client: TestClient, command: str) -> Any:
     """What curl would send, by the options that the page uses."""
     parser = argparse.ArgumentParser()
@@ -30,7 +36,9 @@ def curl(client: TestClient, command: str) -> Any:
     parser.add_argument("-N", action="store_true")
     parser.add_argument("-G", action="store_true")
     parser.add_argument("-d", "--data-urlencode", action="append", default=[])
-    said = parser.parse_args(shlex.split(command.replace("$DOCUMENT", BEES))[1:])
+    for name, meant in shown(client).items():
+        command = command.replace(name, meant)
+    said = parser.parse_args(shlex.split(command)[1:])
     assert said.url.startswith(HOME)
     if said.json:
         return client.post(said.url, content=said.json, headers={"content-type": "application/json"})
@@ -39,8 +47,9 @@ def curl(client: TestClient, command: str) -> Any:
 
 
 def test_the_page_has_commands_for_every_address() -> None:
-    assert len(COMMANDS) == 7
-    for address in ("/v1/chat/completions", "/v1/models", "/api/search", "/api/documents?", "/api/documents/"):
+    assert len(COMMANDS) == 9
+    addresses = "/v1/chat/completions", "/v1/models", "/api/search", "/api/documents?", "/api/documents/"
+    for address in (*addresses, "/api/feedback"):
         assert any(address in command for command in COMMANDS)
 
 
@@ -53,6 +62,8 @@ def test_a_command_of_the_page_works(client: TestClient, command: str) -> None:
         assert '"commonplace"' in answer.text
     elif "chat" in command:
         assert "half the hive in May" in answer.json()["choices"][0]["message"]["content"]
+    elif "feedback" in command:
+        assert list(answer.json()["chunks"].values()) == [["this"]]
     elif "search" in command:
         assert answer.json()["hits"][0]["document"] == BEES
     elif "$DOCUMENT" in command:

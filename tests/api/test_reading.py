@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from rag import json_forms
 from rag.filters import Filter, In, both, parse
-from rag.records import SearchResult, document_id
+from rag.records import Audience, SearchResult, document_id
 from tests.api.serving import BEES, HOME, make_library
 from tests.ui.fakes import FakeLibrary, encoded
 from ui.app import build_app
@@ -31,7 +31,14 @@ def test_names_that_are_no_utf8_go_through(client: TestClient) -> None:
 
 class Listening(FakeLibrary):
     def search(
-        self, text: str = "", *, picture: bytes | None = None, like: str = "", k: int | None = None, where: Any = None
+        self,
+        text: str = "",
+        *,
+        picture: bytes | None = None,
+        like: str = "",
+        k: int | None = None,
+        where: Any = None,
+        audience: Audience = "program",
     ) -> SearchResult:
         self.searched: tuple[str, bytes | None, str, int | None, Filter | None] = (text, picture, like, k, where)
         return SearchResult(text, (), {})

@@ -32,6 +32,7 @@ _CALLS = [
     ("GET", "/v1/models/{model}"),
     ("GET", "/api/search"),
     ("POST", "/api/search"),
+    ("POST", "/api/feedback"),
     ("GET", "/api/documents"),
     ("GET", "/api/documents/{document}"),
 ]
@@ -77,6 +78,7 @@ def test_the_document_loads_nothing_and_names_every_address(client: TestClient) 
         "/v1/models",
         "/v1/models/{model}",
         "/api/search",
+        "/api/feedback",
         "/api/documents",
         "/api/documents/{document}",
     }
