@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 from zipfile import BadZipFile
@@ -72,7 +73,8 @@ class RememberingEmbedder:
                 )
             beside.replace(self._path)
         except OSError:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
 
     def _read(self) -> dict[bytes, NDArray[np.float32]]:
         try:

@@ -4,7 +4,7 @@ InfoNCE of rag.tune.loss with the other pairs of the batch, mined passages and a
 may be right after all left out, and a penalty that holds the turn near none at all: few pairs turn little.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 
@@ -109,10 +109,10 @@ class _Fit:
         self._queries, self._positives = torch.from_numpy(queries), torch.from_numpy(positives)
         self._negatives = torch.from_numpy(np.zeros((count, 0, dim), np.float32) if negatives is None else negatives)
         self._weights = torch.ones(count) if weights is None else torch.from_numpy(weights)
-        self._library = torch.from_numpy(np.zeros((0, dim), np.float32) if library is None else library)
-        self._v = torch.nn.Parameter(torch.randn(dim, training.rank, generator=self._order) / dim**0.5)
-        self._u = torch.nn.Parameter(torch.zeros(dim, training.rank))
-        self._steps = torch.optim.AdamW([self._u, self._v], lr=training.learning_rate, weight_decay=0.0)
+        self._library = torch.tensor(np.zeros((0, dim), np.float32) if library is None else library)
+        self._v = (torch.randn(dim, training.rank, generator=self._order) / dim**0.5).requires_grad_()
+        self._u = torch.zeros(dim, training.rank, requires_grad=True)
+        self._steps = _Adam([self._u, self._v], training.learning_rate)
 
     def epoch(self) -> float:
         """Learn from every pair once, in an order of chance; the mean loss."""
@@ -123,9 +123,7 @@ class _Fit:
             if not self._weights[rows].any():
                 continue
             loss = self._loss(rows)
-            self._steps.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._steps.step()
+            self._steps.take(torch.autograd.grad(loss, [self._u, self._v]))
             losses.append(loss.item())
         return float(np.mean(losses)) if losses else 0.0
 
@@ -133,8 +131,8 @@ class _Fit:
         return LinearHead(self._u.detach().numpy().copy(), self._v.detach().numpy().copy())
 
     def _others(self) -> Tensor:
-        wanted = min(self._training.others, len(self._library))
-        return self._library[torch.randperm(len(self._library), generator=self._order)[:wanted]]
+        drawn: Tensor = torch.randperm(len(self._library), generator=self._order)[: self._training.others]
+        return self._library[drawn]
 
     def _loss(self, rows: Tensor) -> Tensor:
         training, u, v, queries = self._training, self._u, self._v, self._queries[rows]
@@ -146,3 +144,28 @@ class _Fit:
         )
         # ||U V^t||^2 = sum((U^t U) * (V^t V)), without the D x D matrix itself.
         return contrast + training.penalty * ((u.T @ u) * (v.T @ v)).sum()
+
+
+class _Adam:
+    """Adam (Kingma & Ba 2015, https://arxiv.org/abs/1412.6980) without decay of weights.
+
+    That of torch loads its compiler first, which takes longer than all that is learnt here.
+    """
+
+    _FIRST, _SECOND, _SMALL = 0.9, 0.999, 1e-8
+
+    def __init__(self, weights: Sequence[Tensor], rate: float) -> None:
+        self._weights = weights
+        self._rate = rate
+        self._means = [(torch.zeros_like(each), torch.zeros_like(each)) for each in weights]
+        self._count = 0
+
+    def take(self, gradients: Sequence[Tensor]) -> None:
+        """One step down."""
+        self._count += 1
+        with torch.no_grad():
+            for weights, (mean, square), gradient in zip(self._weights, self._means, gradients, strict=True):
+                mean.lerp_(gradient, 1 - self._FIRST)
+                square.lerp_(gradient.square(), 1 - self._SECOND)
+                spread = (square / (1 - self._SECOND**self._count)).sqrt() + self._SMALL
+                weights -= self._rate / (1 - self._FIRST**self._count) * mean / spread

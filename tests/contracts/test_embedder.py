@@ -6,6 +6,8 @@ import pytest
 
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.openai_server import ServerEmbedder
+from rag.embed.query_side import QuerySideEmbedder
+from rag.embed.remembering import RememberingEmbedder
 from rag.embed.text import TextEmbedder
 from rag.models import starter
 from rag.protocols import Embedder
@@ -26,11 +28,26 @@ def minilm(precision: str) -> TextEmbedder:
 
 @pytest.fixture(
     scope="module",
-    params=["hashing", *(pytest.param(each, marks=pytest.mark.model) for each in ("fp32", "bf16", "server"))],
+    params=[
+        "hashing",
+        "remembering",
+        "query side",
+        *(pytest.param(each, marks=pytest.mark.model) for each in ("fp32", "bf16", "server")),
+    ],
 )
 def embedder(request: pytest.FixtureRequest) -> Embedder:
     if request.param == "server":
         return ServerEmbedder(ServerAddress(request.getfixturevalue("model_server"), "minilm"))
+    if request.param == "remembering":
+        return RememberingEmbedder(HashingEmbedder(), request.getfixturevalue("tmp_path_factory").mktemp("v") / "v.npz")
+    if request.param == "query side":
+        return QuerySideEmbedder(
+            HashingEmbedder(),
+            model=HashingEmbedder(),
+            turn=lambda rows: np.roll(rows, 1, axis=1),
+            is_home=lambda rows: rows[:, 0] > 0,
+            remember=lambda before, rows: rows,
+        )
     return HashingEmbedder() if request.param == "hashing" else minilm(request.param)
 
 

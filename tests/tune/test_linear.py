@@ -132,3 +132,16 @@ def test_a_head_is_read_as_it_was_written_and_another_file_is_refused(tmp_path: 
     (tmp_path / LinearHead.FILE).write_bytes(b"nonsense")
     with pytest.raises(TuneError, match="train again"):
         LinearHead.read(tmp_path, DIM)
+
+
+def test_its_steps_are_those_of_torch() -> None:
+    from rag.tune.linear import _Adam
+
+    chance = torch.Generator().manual_seed(0)
+    ours, theirs = (torch.nn.Parameter(torch.ones(5, 3)) for _ in range(2))
+    adam, oracle = _Adam([ours], 0.01), torch.optim.Adam([theirs], lr=0.01)
+    for _ in range(20):
+        theirs.grad = torch.randn(5, 3, generator=chance)
+        adam.take([theirs.grad])
+        oracle.step()
+    assert torch.allclose(ours, theirs, atol=1e-6)
