@@ -11,13 +11,15 @@ from rag.config import Settings
 from rag.databases import Databases
 from rag.embed.clip import ClipEmbedder
 from rag.embed.clip_files import find_clip
+from rag.embed.clip_words import CLIP_TEXT, CLIP_TEXT_FILE, TunedWordsEmbedder
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.text import TextEmbedder
 from rag.environment import prepare_environment
-from rag.errors import ModelNotFound, StoreError
+from rag.errors import ModelNotFound, StoreError, TuneError
 from rag.improving import Improver
 from rag.library import Library
 from rag.live import LiveIndex, Tuned
+from rag.live_words import LiveWords
 from rag.models import starter
 from rag.models.installed import eyes_of, installed_model, installed_models, models_folder, resolve
 from rag.moving.staging import finish_cut_off_import
@@ -57,6 +59,12 @@ def open_library(settings: Settings) -> Library:
     databases = Databases(settings.home, catalogue, stored.versions.live, stored.open_store)
     tuned = partial(build_tuned, settings)
     index = LiveIndex(databases, stored.embedder, stored.check, stored.retriever, tuned)
+    looks = stored.image_embedder
+    words = LiveWords(
+        looks,
+        lambda: catalogue.retrievers.live(looks.fingerprint) if looks else "",
+        partial(build_words, settings, looks),
+    )
     build, reranker = partial(build_embedder, settings), build_reranker(settings)
     switcher = Switcher(databases, stored.versions, build, _reference_of, settings.embedder, index.prepare)
     return Library(
@@ -64,11 +72,12 @@ def open_library(settings: Settings) -> Library:
         databases=databases,
         index=index,
         switcher=switcher,
-        improver=Improver(settings, databases, index, switcher, build, tuned, stored.image_embedder, reranker),
+        improver=Improver(settings, databases, index, switcher, build, tuned, looks, reranker, words),
         conversations=Conversations(settings.home / "conversations.sqlite"),
         generator=build_generator(settings),
-        image_embedder=stored.image_embedder,
+        image_embedder=looks,
         reranker=reranker,
+        words=words,
     )
 
 
@@ -101,6 +110,19 @@ def build_tuned(settings: Settings, name: str, base: Embedder) -> Tuned:
     candidate = runs.candidate(name)
     embedder = tuned_embedder(candidate, runs.folder(name), base, encoder)
     return Tuned(embedder, name, candidate.fusion_weight)
+
+
+def build_words(settings: Settings, base: ImageEmbedder | None, name: str) -> ImageEmbedder:
+    """`base` with the words for pictures of the candidate of that name.
+
+    Raises:
+        TuneError: there is no such candidate, or it is for pictures of another image embedder.
+    """
+    runs = runs_of(settings.home)
+    candidate = runs.candidate(name)
+    if not isinstance(base, ClipEmbedder) or candidate.base != base.fingerprint or CLIP_TEXT not in candidate.parts:
+        raise TuneError(f"{name!r} has no words for what the image embedder sees now; train again")
+    return TunedWordsEmbedder(base, runs.folder(name) / CLIP_TEXT_FILE)
 
 
 def build_image_embedder(settings: Settings) -> ImageEmbedder | None:

@@ -12,7 +12,7 @@ from rag.namings import excerpt, namings
 from rag.protocols import Generator
 from rag.records import Chunk, Progress
 from rag.text import one_line
-from rag.tune.chosen import EXPLICIT, Learnt, pairs_from_feedback
+from rag.tune.chosen import EXPLICIT, ExcerptsOf, Learnt, pairs_from_feedback
 from rag.tune.feedback import FILE as FEEDBACK
 from rag.tune.feedback import FeedbackLog
 from rag.tune.lines import BadLine, changing
@@ -103,9 +103,9 @@ class Gatherer:
             bad=tuple(line for lines in kept for line in lines.bad),
         )
 
-    def feedback(self) -> Learnt:
-        """What people said is right and wrong."""
-        return pairs_from_feedback(FeedbackLog(self._home / FEEDBACK).read(), self.excerpts)
+    def feedback(self, excerpts_of: ExcerptsOf | None = None) -> Learnt:
+        """What people said is right and wrong, of chunks with words, or of those that `excerpts_of` knows."""
+        return pairs_from_feedback(FeedbackLog(self._home / FEEDBACK).read(), excerpts_of or self.excerpts)
 
     def structure(self) -> Structured:
         """What the library calls its own passages; of a very large one, of a sample of its documents."""
@@ -192,12 +192,11 @@ class Gatherer:
         return changed
 
     def _runs_of(self, documents: Collection[str]) -> tuple[str, ...]:
-        learnt = []
-        for path in sorted((self._home / "tuning" / "runs").glob("*/pairs.jsonl")):
-            pairs = read_pairs(path).records
-            if any(each.document in documents for pair in pairs for each in (pair.positive, *pair.negatives)):
-                learnt.append(path.parent.name)
-        return tuple(learnt)
+        """The runs in whose pairs or questions one of these ids stands."""
+        ids = [document.encode() for document in documents]
+        files = sorted((self._home / "tuning" / "runs").glob("*/*.jsonl"))
+        found = (path.parent.name for path in files if any(each in path.read_bytes() for each in ids))
+        return tuple(dict.fromkeys(found))
 
     def _current(self, pairs: Sequence[Pair]) -> list[Pair]:
         """Those whose passages are outside the library, or still in it, with the text that they have now."""

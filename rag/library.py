@@ -22,6 +22,7 @@ from rag.ingest.analyse import analyse_query
 from rag.ingest.attachments import read_original
 from rag.ingest.ocr import Ocr
 from rag.live import Index, LiveIndex
+from rag.live_words import LiveWords
 from rag.looking import PICTURES, Looked, Looker
 from rag.pictures import PREVIEW_SIDE, VIEW_SIDE, decode, digest
 from rag.protocols import IMAGE_SPACE, Embedder, Generator, ImageEmbedder, Reranker
@@ -77,6 +78,7 @@ class Library:
         generator: Generator | None,
         image_embedder: ImageEmbedder | None = None,
         reranker: Reranker | None = None,
+        words: LiveWords | None = None,
     ) -> None:
         self.settings = settings
         self.conversations = conversations
@@ -89,10 +91,11 @@ class Library:
         self._generator = generator
         self._image_embedder = image_embedder
         self._reranker = reranker
+        self._words = words
         self._gallery = Gallery(settings.home, catalogue.document, settings.max_megapixels)
         self._ocr = Ocr()
         self._looking, self._beginning = Lock(), Lock()
-        self._searching: tuple[Index, Searcher] | None = None
+        self._searching: tuple[Index, ImageEmbedder | None, Searcher] | None = None
 
     # --- what is in it ---
 
@@ -532,13 +535,14 @@ class Library:
                     raise
 
     def _searcher(self, index: Index) -> Searcher:
+        looks = self._words.now() if self._words else self._image_embedder
         with self._beginning:
-            if self._searching is None or self._searching[0] is not index:
-                looks, reranker = self._image_embedder, self._reranker
+            if self._searching is None or self._searching[0] is not index or self._searching[1] is not looks:
+                reranker = self._reranker
                 weight = index.tuned.fusion_weight or WEIGHT
                 searcher = Searcher(index.embedder, index.store, self._terms, looks, reranker, weight)
-                self._searching = index, searcher
-            return self._searching[1]
+                self._searching = index, looks, searcher
+            return self._searching[2]
 
     def _terms(self, query: str) -> str:
         return analyse_query(query, self._catalogue.languages())

@@ -47,26 +47,42 @@ MAY_IMPORT = {
     | {"rag.tune"},
     "rag.improving": SHARED
     | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.carrying"}
-    | {"rag.databases", "rag.gathering", "rag.judging", "rag.live", "rag.mapping", "rag.switching"},
+    | {"rag.databases", "rag.gathering", "rag.judging", "rag.live", "rag.mapping", "rag.switching", "rag.training"}
+    | {"rag.contests", "rag.live_words", "rag.picture_words"},
+    "rag.contests": SHARED | {"rag.judging", "rag.live", "rag.picture_words", "rag.switching", "rag.tune"},
     "rag.judging": SHARED | {"rag.tune", "rag.retrieve", "rag.ingest", "rag.store", "rag.live"},
     "rag.namings": SHARED | {"rag.ingest", "rag.tune"},
     "rag.gathering": SHARED | {"rag.databases", "rag.ingest", "rag.namings", "rag.tune"},
     "rag.evaluating": SHARED | {"rag.tune"},
     "rag.thumbnails": {"rag.errors"},
     "rag.indexing": SHARED | {"rag.ingest", "rag.store", "rag.thumbnails"},
+    "rag.live_words": SHARED,
+    "rag.picture_training": SHARED | {"rag.databases", "rag.embed", "rag.gathering", "rag.tune"},
+    "rag.picture_words": SHARED
+    | {
+        "rag.databases",
+        "rag.embed",
+        "rag.gathering",
+        "rag.live_words",
+        "rag.picture_training",
+        "rag.store",
+        "rag.tune",
+    },
     "rag.mapping": SHARED | {"rag.live", "rag.store", "rag.tune"},
     "rag.looking": SHARED | {"rag.ingest", "rag.store"},
     "rag.gallery": SHARED | {"rag.ingest", "rag.thumbnails"},
     "rag.library": SHARED
     | {"rag.ingest", "rag.store", "rag.retrieve", "rag.answer"}
     | {"rag.adopting", "rag.databases", "rag.gallery", "rag.improving", "rag.indexing", "rag.live", "rag.looking"}
-    | {"rag.switching", "rag.tune"},
+    | {"rag.switching", "rag.tune"}
+    | {"rag.live_words"},
     "rag.moving": SHARED | {"rag.ingest", "rag.store", "rag.databases", "rag.tune"},
     "rag.api": SHARED | {"rag.library", "rag.json_forms", "rag.tune"},
     "rag.build": SHARED
     | {"rag.library", "rag.embed", "rag.store", "rag.answer", "rag.models", "rag.environment", "rag.moving"}
     | {"rag.servers", "rag.retrieve", "rag.tune"}
-    | {"rag.databases", "rag.improving", "rag.live", "rag.switching"},
+    | {"rag.databases", "rag.improving", "rag.live", "rag.switching"}
+    | {"rag.live_words"},
     "rag.cli": SHARED
     | {
         "rag.build",
@@ -92,7 +108,8 @@ MAY_IMPORT = {
     "rag.cli_models": SHARED
     | {"rag.build", "rag.cli_servers", "rag.environment", "rag.models", "rag.store", "rag.terminal"},
     "rag.cli_tune": SHARED
-    | {"rag.build", "rag.gathering", "rag.library", "rag.mapping", "rag.progress", "rag.terminal", "rag.tune"},
+    | {"rag.build", "rag.gathering", "rag.improving", "rag.library", "rag.mapping", "rag.progress", "rag.terminal"}
+    | {"rag.tune"},
     "rag.cli_servers": {"rag.models", "rag.servers", "rag.terminal"},
     "ui": SHARED | {"rag.library", "rag.api", "rag.models", "rag.tune", "rag.evaluating"},
     "eval": SHARED

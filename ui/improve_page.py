@@ -34,6 +34,10 @@ TIERS: dict[Tier, tuple[str, str]] = {
         "A model of your own",
         "The whole model learns your words, and the library is embedded with it beside the old one. The longest.",
     ),
+    "image": (
+        "Words for pictures",
+        "What looks at pictures learns your words for them; no picture is looked at again. Minutes.",
+    ),
 }
 
 

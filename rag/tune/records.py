@@ -9,7 +9,7 @@ from typing import Literal
 
 Act = Literal["up", "down", "pin", "this", "wrong", "open", "copy", "cited"]
 PairSource = Literal["feedback", "structure", "synthetic", "import"]
-Tier = Literal["0", "1a", "1b", "2"]
+Tier = Literal["0", "1a", "1b", "2", "image"]
 Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
 
@@ -139,10 +139,11 @@ class Candidate:
     """A retriever that was trained, in a folder of its own name under RAG_HOME/tuning/runs.
 
     Args:
-        base: fingerprint of the embedder that it was made from, whose passages it searches (tiers 0 and 1).
+        base: fingerprint of the embedder that it was made from, whose passages it searches (tiers 0 and 1); of the
+            image embedder, whose pictures it finds (tier image).
         embedder: reference of its own embedder (tier 2), None where passages stay as they are.
         fusion_weight: what vectors weigh against words, None: as usual.
-        parts: the other parts that it has: "memory", "linear", "model" (a query encoder), "home".
+        parts: the other parts that it has: "memory", "linear", "model" (a query encoder), "home", "clip_text" (words).
     """
 
     name: str
@@ -228,13 +229,15 @@ class TuneOptions:
         epochs: None: as many as the tier usually takes.
         seeds: so many trainings from seeds 0, 1, 2 …, of which the best on held-out questions is kept.
         resume: go on in the run's folder with what an earlier training left there.
+        learning_rate: for tier image; None: that for models of the usual size.
     """
 
     loss: str = "infonce"
-    method: Literal["lora", "full"] = "lora"
+    method: Literal["lora", "full"] = "full"
     epochs: int | None = None
     seeds: int = 1
     resume: bool = False
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,217 @@
+"""One training of words for pictures: from captions and what people chose to a candidate beside the vectors there are.
+
+The picture side stays as it is, so that pictures in the library are learnt about by the vectors that they have, and are
+not opened. Those of an import are looked at once.
+"""
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.databases import Databases
+from rag.embed.clip import ClipEmbedder
+from rag.embed.clip_words import CLIP_TEXT, CLIP_TEXT_FILE
+from rag.errors import TuneError, UnreadableFile
+from rag.gathering import CAPTIONS, Gatherer
+from rag.pictures import digest
+from rag.protocols import IMAGE_SPACE, Store
+from rag.records import Chunk
+from rag.text import one_line
+from rag.tune.imports import read_captions
+from rag.tune.lesson import Lesson
+from rag.tune.pairs import has_words, new_pair, tidy
+from rag.tune.records import Candidate, Caption, Excerpt, Pair, Step, TuneOptions
+from rag.tune.runs import MANIFEST, Runs, write_json
+from rag.tune.split import cap, split
+
+if TYPE_CHECKING:
+    from rag.tune.clip_fit import Training
+    from rag.tune.train_clip_words import Described
+
+OnStep = Callable[[Step], None]
+Row = NDArray[np.float32]
+
+_AT_ONCE = 256  # documents whose pictures are read together
+_LARGEST = 64 << 20  # bytes of one imported picture
+_LIBRARIES = ("torch", "open_clip_torch", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """Pairs of words and a picture, the vector of each picture by its excerpt's id, and what could not be used."""
+
+    pairs: tuple[Pair, ...]
+    vectors: dict[str, Row] = field(repr=False)
+    passed_over: tuple[str, ...] = ()
+
+
+class PictureTrainer:
+    """Trains words for the pictures of a library, which `image_embedder` looks at."""
+
+    def __init__(
+        self,
+        databases: Databases,
+        gatherer: Gatherer,
+        runs: Runs,
+        image_embedder: ClipEmbedder,
+    ) -> None:
+        self._databases = databases
+        self._gatherer = gatherer
+        self._runs = runs
+        self._embedder = image_embedder
+
+    def train(self, options: TuneOptions, folder: Path, on_step: OnStep, stop: Event) -> Candidate | None:
+        """See `Improver.train`; this one is quick, and begins anew where it was stopped.
+
+        Raises:
+            TuneError: there are too few pairs, or none of the pictures has a vector yet.
+        """
+        from rag.tune.train_clip_words import train_words
+
+        on_step(Step("collect", 0, 0, time.time()))
+        gathered = self.gathered()
+        lesson = self._lesson(gathered)
+        lesson.write(folder)
+        words = f"{len(gathered.passed_over)} pictures passed over" if gathered.passed_over else ""
+        on_step(Step("collect", 1, 1, time.time(), text=words))
+        if stop.is_set():
+            return None
+        training = _training(options)
+        trained = train_words(
+            self._embedder.files,
+            _taught(lesson.train, gathered),
+            folder / CLIP_TEXT_FILE,
+            training,
+            dev=_taught(lesson.dev, gathered) if lesson.dev else None,
+            on_step=lambda step: on_step(Step("train", step.number, step.total, time.time(), loss=step.loss)),
+            stop=stop,
+        )
+        if trained is None:
+            return None
+        for alpha, score, _ in trained.scores:
+            on_step(Step("blend", round(10 * alpha), 10, time.time(), score=score))
+        learnt = {"alpha": trained.alpha, "scores": trained.scores, "training": asdict(training)}
+        write_json(folder / MANIFEST, {**self._manifest(lesson, gathered), "trained": learnt})
+        candidate = Candidate(
+            name=folder.name,
+            tier="image",
+            base=self._embedder.fingerprint,
+            created=time.time(),
+            pairs=len(lesson.train),
+            parts=(CLIP_TEXT,),
+        )
+        self._runs.write(candidate)
+        return candidate
+
+    # --- what is learnt ------------------------------------------------------------------------------------------
+
+    def gathered(self) -> Gathered:
+        """Everything that says what a picture shows: captions, what people chose, imports; no picture too often."""
+        store = self._databases.store
+        chunks = {chunk.id: chunk for chunk in self._pictures(store)}
+        now = time.time()
+        captioned = [chunk for chunk in chunks.values() if has_words(chunk.caption)]
+        pairs = [new_pair(chunk.caption, _excerpt(chunk), "structure", now) for chunk in captioned]
+        excerpts = {name: _excerpt(chunk) for name, chunk in chunks.items()}
+        pairs += self._gatherer.feedback(lambda ids: {name: excerpts[name] for name in ids if name in excerpts}).pairs
+        vectors = store.vectors(IMAGE_SPACE, sorted({pair.positive.id for pair in pairs}))
+        imported, looked, passed_over = self._imported({chunk.digest: chunk for chunk in chunks.values()}, store)
+        vectors |= looked
+        known = [pair for pair in (*pairs, *imported) if pair.positive.id in vectors]
+        return Gathered(cap(tidy(known).pairs).pairs, vectors, passed_over)
+
+    def _pictures(self, store: Store) -> Iterator[Chunk]:
+        """The library's pictures."""
+        documents = sorted(info.id for info in self._databases.catalogue.infos() if info.pictures)
+        for at in range(0, len(documents), _AT_ONCE):
+            for chunk in store.chunks(documents[at : at + _AT_ONCE]):
+                if chunk.modality == "image":
+                    yield chunk
+
+    def _imported(self, there: dict[str, Chunk], store: Store) -> tuple[list[Pair], dict[str, Row], tuple[str, ...]]:
+        """Pairs of imported captions, vectors of their pictures, and which pictures were passed over and why."""
+        captions = [each for each in read_captions(self._gatherer.file(CAPTIONS)).records if has_words(each.text)]
+        vectors: dict[str, Row] = {}
+        seen: dict[str, Excerpt] = {}  # by digest
+        trouble: dict[str, str] = {}
+        for caption in captions:
+            if caption.digest in seen or caption.digest in trouble:
+                continue
+            try:
+                excerpt, row = self._seen(caption, there.get(caption.digest), store)
+            except UnreadableFile as exc:
+                trouble[caption.digest] = f"{caption.picture!r}: {exc.reason}"
+            else:
+                seen[caption.digest], vectors[excerpt.id] = excerpt, row
+        pairs = [
+            new_pair(caption.text, seen[caption.digest], "import", caption.time)
+            for caption in captions
+            if caption.digest in seen
+        ]
+        return pairs, vectors, tuple(trouble.values())
+
+    def _seen(self, caption: Caption, there: Chunk | None, store: Store) -> tuple[Excerpt, Row]:
+        """An imported picture with its vector: that of the library where it has the very same picture."""
+        if there is not None and (found := store.vectors(IMAGE_SPACE, [there.id])):
+            return _excerpt(there), found[there.id]
+        row = self._embedder.embed_images([_read(caption)])[0]
+        return Excerpt(f"import:{caption.digest}", f"{Path(caption.picture).name} {caption.digest}"), row
+
+    def _lesson(self, gathered: Gathered) -> Lesson:
+        if not gathered.pairs:
+            raise TuneError(
+                "no words are known for any picture that was looked at: search for pictures and say which was right, "
+                "or bring captions: rag tune import FILE"
+            )
+        parted = split(gathered.pairs, (), self._embedder.embed_texts, seed=0)
+        return Lesson(parted.train, parted.dev, parted.gate)
+
+    def _manifest(self, lesson: Lesson, gathered: Gathered) -> dict[str, Any]:
+        return {
+            "tier": "image",
+            "base": self._embedder.fingerprint,
+            "embedder": self._embedder.state.name,
+            "pairs": {"train": len(lesson.train), "dev": len(lesson.dev), "gate": len(lesson.gate)},
+            "passed_over": list(gathered.passed_over),
+            "versions": {name: version(name) for name in _LIBRARIES},
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        }
+
+
+def _training(options: TuneOptions) -> "Training":
+    from rag.tune.train_clip_words import WORDS_TRAINING
+
+    epochs = options.epochs or WORDS_TRAINING.epochs
+    return replace(WORDS_TRAINING, epochs=epochs, learning_rate=options.learning_rate or WORDS_TRAINING.learning_rate)
+
+
+def _taught(pairs: Sequence[Pair], gathered: Gathered) -> "Described":
+    from rag.tune.train_clip_words import Described
+
+    names = tuple(pair.positive.id for pair in pairs)
+    return Described(tuple(pair.query for pair in pairs), names, np.stack([gathered.vectors[name] for name in names]))
+
+
+def _excerpt(chunk: Chunk) -> Excerpt:
+    return Excerpt(chunk.id, one_line(f"{chunk.title} {chunk.picture}: {chunk.caption}"), chunk.document_id)
+
+
+def _read(caption: Caption) -> bytes:
+    """The imported picture, as it was when its caption was."""
+    try:
+        with Path(caption.picture).open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as exc:
+        raise UnreadableFile(caption.picture, exc.strerror or str(exc)) from exc
+    if len(data) > _LARGEST or digest(data) != caption.digest:
+        raise UnreadableFile(caption.picture, "it is not the picture that was imported; import it again")
+    return data
