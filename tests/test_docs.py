@@ -51,6 +51,7 @@ def test_links_and_pictures_of_the_documents_exist() -> None:
         "docs/benchmarks.md",
         "docs/local-servers.md",
         "docs/index-versions.md",
+        "docs/learning.md",
         "docs/models.md",
         "docs/pictures.md",
         "docs/scaling.md",

@@ -1,7 +1,8 @@
 """The losses: pure functions of vectors and labels, each with its formula and where it comes from.
 
 Vectors are float[N, D] tensors of length-1 rows, so that a product of two is their cosine `s`, and 1 - s their
-distance. Every loss is a scalar to be made small, and every gradient flows through the vectors alone.
+distance. Every loss is a scalar to be made small, and every gradient flows through the vectors alone. `weights`, where
+a loss has them, are float[N] >= 0: how much each row counts; not all 0. None: the same.
 """
 
 import torch
@@ -30,7 +31,6 @@ def info_nce(
         queries: float[N, D].
         documents: float[M, D], M >= N. The i-th of the first N is right for query i; the rest are mined negatives,
             which are negatives for every query.
-        weights: float[N] >= 0, how much each pair counts; not all 0. None: the same.
         ignored: bool[N, M], pairs that may be right although nobody says so; see `likely_positives`.
     """
     count = len(queries)
@@ -40,10 +40,7 @@ def info_nce(
         hidden = ignored.clone()
         hidden[own, own] = False
         logits = logits.masked_fill(hidden, -torch.inf)
-    losses = F.cross_entropy(logits, own, reduction="none")
-    if weights is None:
-        return losses.mean()
-    return (losses * weights).sum() / weights.sum()
+    return _mean(F.cross_entropy(logits, own, reduction="none"), weights)
 
 
 def likely_positives(queries: Tensor, documents: Tensor, margin: float = NEAR_POSITIVE) -> Tensor:
@@ -80,28 +77,32 @@ def siglip(images: Tensor, texts: Tensor, scale: Tensor | float, bias: Tensor | 
     return -F.logsigmoid(signs * logits).sum() / len(images)
 
 
-def margin_contrastive(a: Tensor, b: Tensor, alike: Tensor, margin: float = 0.5) -> Tensor:
+def margin_contrastive(
+    a: Tensor, b: Tensor, alike: Tensor, margin: float = 0.5, weights: Tensor | None = None
+) -> Tensor:
     """Pairs that are alike come together, others go `margin` apart: mean of (y d^2 + (1 - y) max(0, m - d)^2) / 2.
 
     Hadsell, Chopra & LeCun 2006, with d = 1 - s. `alike` is float[N], 1 or 0.
     """
     distance = 1 - _cosines(a, b)
     apart = (margin - distance).clamp(min=0)
-    return (alike * distance.square() + (1 - alike) * apart.square()).mean() / 2
+    return _mean(alike * distance.square() + (1 - alike) * apart.square(), weights) / 2
 
 
-def triplet(anchors: Tensor, positives: Tensor, negatives: Tensor, margin: float = 0.2) -> Tensor:
+def triplet(
+    anchors: Tensor, positives: Tensor, negatives: Tensor, margin: float = 0.2, weights: Tensor | None = None
+) -> Tensor:
     """The positive is to be nearer than the negative by `margin`: mean of max(0, d_ap - d_an + m), d = 1 - s.
 
     Schroff et al. 2015 (FaceNet, whose margin this is). A Euclidean margin above 2 would never be reached by vectors
     of length 1.
     """
-    return (_cosines(anchors, negatives) - _cosines(anchors, positives) + margin).clamp(min=0).mean()
+    return _mean((_cosines(anchors, negatives) - _cosines(anchors, positives) + margin).clamp(min=0), weights)
 
 
-def cosine_mse(a: Tensor, b: Tensor, target: Tensor) -> Tensor:
+def cosine_mse(a: Tensor, b: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """The cosine itself is to be the target: mean of (s - y)^2. `target` is float[N] in [-1, 1], often 1 or 0."""
-    return (_cosines(a, b) - target).square().mean()
+    return _mean((_cosines(a, b) - target).square(), weights)
 
 
 def cosent(a: Tensor, b: Tensor, target: Tensor, temperature: float = TEMPERATURE) -> Tensor:
@@ -116,7 +117,12 @@ def cosent(a: Tensor, b: Tensor, target: Tensor, temperature: float = TEMPERATUR
 
 
 def listwise_kl(
-    student: Tensor, teacher: Tensor, *, student_temperature: float = TEMPERATURE, teacher_temperature: float = 1.0
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    student_temperature: float = TEMPERATURE,
+    teacher_temperature: float = 1.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """The student is to share its belief among K documents as the teacher does: KL(teacher || student), query by query.
 
@@ -125,20 +131,31 @@ def listwise_kl(
     """
     shares = F.log_softmax(student / student_temperature, dim=1)
     goal = F.log_softmax(teacher / teacher_temperature, dim=1)
-    return F.kl_div(shares, goal, reduction="batchmean", log_target=True)
+    return _mean(F.kl_div(shares, goal, reduction="none", log_target=True).sum(dim=1), weights)
 
 
-def margin_mse(positive: Tensor, negative: Tensor, teacher_positive: Tensor, teacher_negative: Tensor) -> Tensor:
+def margin_mse(
+    positive: Tensor,
+    negative: Tensor,
+    teacher_positive: Tensor,
+    teacher_negative: Tensor,
+    weights: Tensor | None = None,
+) -> Tensor:
     """The lead of the positive is to be the teacher's: mean of ((s_p - s_n) - (c_p - c_n))^2; all are float[N] scores.
 
     Hofstätter et al. 2020, https://arxiv.org/abs/2010.02666.
     """
-    return ((positive - negative) - (teacher_positive - teacher_negative)).square().mean()
+    return _mean(((positive - negative) - (teacher_positive - teacher_negative)).square(), weights)
 
 
 def anchor(vectors: Tensor, before: Tensor) -> Tensor:
     """How far a model has moved from where it was: mean of 1 - cos(f(x), f0(x)) over texts of other subjects."""
     return (1 - _cosines(vectors, before)).mean()
+
+
+def _mean(losses: Tensor, weights: Tensor | None) -> Tensor:
+    """The mean over rows, each as much as it weighs."""
+    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
 
 
 def _cosines(a: Tensor, b: Tensor) -> Tensor:

@@ -107,6 +107,25 @@ def test_distillation_by_hand() -> None:
     assert float(loss.margin_mse(*leads)) == pytest.approx(((0.7 - 2) ** 2 + (0.1 + 1) ** 2) / 2, rel=1e-6)
 
 
+def test_a_row_of_weight_three_counts_as_three_rows() -> None:
+    a, b, hard = unit(2, 1), unit(2, 2), unit(2, 3)
+    label, weights = torch.tensor([1.0, 0.0]), torch.tensor([3.0, 1.0])
+    scores, goals = (a @ b.T, b @ hard.T), (hard @ a.T, a @ a.T)
+
+    def thrice(*rows: torch.Tensor) -> list[torch.Tensor]:
+        return [torch.cat([each[:1], each[:1], each]) for each in rows]
+
+    def kl(student: torch.Tensor, teacher: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        return loss.listwise_kl(student, teacher, weights=weights)
+
+    assert float(loss.triplet(a, b, hard, weights=weights)) == near(float(loss.triplet(*thrice(a, b, hard))))
+    for pair_loss in (loss.margin_contrastive, loss.cosine_mse):
+        assert float(pair_loss(a, b, label, weights=weights)) == near(float(pair_loss(*thrice(a, b, label))))
+    assert float(kl(scores[0], goals[0], weights)) == near(float(kl(*thrice(scores[0], goals[0]))))
+    columns = [scores[0][:, 0], scores[1][:, 0], goals[0][:, 1], goals[1][:, 1]]
+    assert float(loss.margin_mse(*columns, weights)) == near(float(loss.margin_mse(*thrice(*columns))))
+
+
 def test_against_the_libraries() -> None:
     a, b, hard = unit(6, 1), unit(6, 2), unit(6, 3)
     label = torch.tensor([1.0, 0, 1, 0, 0, 1], dtype=torch.float64)
