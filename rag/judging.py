@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Event
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from rag.errors import TuneError
 from rag.ingest.analyse import analyse, analyse_query
@@ -28,29 +27,29 @@ from rag.store.memory_store import MemoryStore
 from rag.tune.canaries import FILE as CANARIES
 from rag.tune.canaries import Canary, load_canaries, questions_of
 from rag.tune.gate import judge
-from rag.tune.lines import read_lines
-from rag.tune.pairs import read_pairs
+from rag.tune.lesson import Lesson
 from rag.tune.questions import words_of
 from rag.tune.records import Grounds, Question, Step, Verdict
 from rag.tune.runs import Runs
 from rag.tune.split import DUPLICATE
 from rag.tune.trial import DEPTH, Rank, Ranked, Trial
 
-GATE, PAIRS = "gate.jsonl", "pairs.jsonl"  # of a run: the questions held back for its gate, and what it learnt from
-
 _HITS = 2 * DEPTH  # chunks asked for: a document is found by its best chunk, and long ones have several
 _SAME = 0.5  # share of the questions from which on two candidates count as tried on the same ones
-_QUESTION = TypeAdapter(Question)
 
 Terms = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A retriever to be judged, and a store that has the library's passages as its embedder embeds them."""
+    """A retriever to be judged, and a store that has the library's passages as its embedder embeds them.
+
+    `looks` is its image embedder where that is another one than the library's.
+    """
 
     tuned: Tuned
     store: Store
+    looks: ImageEmbedder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +127,12 @@ class Court:
         Only those count whose right documents are in the library, and that it did not learn from, in these words or
         others: `embedder` tells which of them ask nearly the same.
         """
-        folder = self._runs.folder(name)
-        held_back = read_lines(folder / GATE, _QUESTION).records
-        asked = {each.id: each for each in (*held_back, *self._kept())}
+        lesson = Lesson.read(self._runs.folder(name)) or Lesson((), (), ())
+        asked = {each.id: each for each in (*lesson.gate, *self._kept())}
         known = set(self._documents())
         askable = [_within(each, known) for each in asked.values()]
-        learnt = list(dict.fromkeys(pair.query for pair in read_pairs(folder / PAIRS).records))
-        return _unlike([each for each in askable if each.right], learnt, {each.id for each in held_back}, embedder)
+        learnt = list(dict.fromkeys(pair.query for pair in (*lesson.train, *lesson.dev)))
+        return _unlike([each for each in askable if each.right], learnt, {each.id for each in lesson.gate}, embedder)
 
     def earlier(self, name: str, questions: Collection[str]) -> list[float]:
         """The p, by themselves, of all other candidates that were judged on mostly these questions."""
@@ -142,7 +140,7 @@ class Court:
         return [each.grounds.p for each in verdicts if each is not None and _is_same(each.grounds, questions)]
 
     def _rank(self, contender: Contender) -> Rank:
-        return rank_by(_searcher(contender, self._terms, self._image_embedder, self._reranker))
+        return rank_by(_searcher(contender, self._terms, contender.looks or self._image_embedder, self._reranker))
 
     def _elsewhere(self, canaries: Sequence[Canary], contest: Contest) -> Trial:
         """Both rankers over the passages of the canaries, which are embedded now; once, where passages are the same."""

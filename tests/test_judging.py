@@ -10,18 +10,17 @@ from typing import Literal
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from rag.embed.hashing import HashingEmbedder
 from rag.embed.query_side import QuerySideEmbedder
 from rag.errors import TuneError
 from rag.ingest.analyse import analyse, analyse_query
-from rag.judging import GATE, PAIRS, Contender, Contest, Court, check_verdict, why_not
+from rag.judging import Contender, Contest, Court, check_verdict, why_not
 from rag.live import Tuned
 from rag.records import Chunk, EmbeddedChunk, Vector
 from rag.store.memory_store import MemoryStore
-from rag.tune.lines import write_lines
-from rag.tune.pairs import new_pair, write_pairs
+from rag.tune.lesson import Lesson
+from rag.tune.pairs import new_pair
 from rag.tune.records import Candidate, Excerpt, Grounds, Question, Step, Verdict
 from rag.tune.runs import Runs
 
@@ -162,19 +161,20 @@ def asked(
     return [each.id for each in court(home, kept).questions(NAME, Watched())]
 
 
-def learnt(home: Path, *queries: str) -> None:
-    pairs = [new_pair(query, Excerpt("c", "some words", "doc otter"), "feedback", 1.0) for query in queries]
-    write_pairs(home / "tuning" / "runs" / NAME / PAIRS, pairs)
+def lesson(home: Path, learnt: Sequence[str] = (), watched: Sequence[str] = (), gate: Sequence[Question] = ()) -> None:
+    """What the training of the candidate left in its folder."""
+    passage = Excerpt("c", "some words", "doc otter")
+    train, dev = ([new_pair(query, passage, "feedback", 1.0) for query in queries] for queries in (learnt, watched))
+    Lesson(tuple(train), tuple(dev), tuple(gate)).write(home / "tuning" / "runs" / NAME)
 
 
 def test_kept_questions_and_those_that_training_held_back_are_asked_once(home: Path) -> None:
-    held = [question(1), question(2)]
-    write_lines(home / "tuning" / "runs" / NAME / GATE, held, TypeAdapter(Question))
+    lesson(home, gate=[question(1), question(2)])
     assert asked(home, [question(0), question(1)]) == ["q1", "q2", "q0"]
 
 
 def test_what_was_learnt_is_not_asked(home: Path) -> None:
-    learnt(home, "How do  OTTERS swim", "when does the heron come back to the river bank")
+    lesson(home, ["How do  OTTERS swim"], watched=["when does the heron come back to the river bank"])
     kept = [
         question(0, text="how do otters swim"),
         question(1, text="when does the heron come back to the river bank?"),  # the same but for a sign
@@ -191,8 +191,7 @@ def test_documents_that_are_gone_are_not_right_for_anything(home: Path) -> None:
 
 def test_nothing_is_embedded_where_nothing_is_to_be_compared(home: Path) -> None:
     texts: list[str] = []
-    learnt(home, "how do otters swim")
-    write_lines(home / "tuning" / "runs" / NAME / GATE, [question(2)], TypeAdapter(Question))
+    lesson(home, ["how do otters swim"], gate=[question(2)])
     assert asked(home, [], texts.extend) == ["q2"]
     assert texts == []
 
