@@ -40,11 +40,14 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    tier: Annotated[str, typer.Option(help="auto, 0 (memory), 1a (seconds), 1b (queries), 2 (all).")] = "auto",
+    tier: Annotated[
+        str, typer.Option(help="auto, 0 (memory), 1a (seconds), 1b (queries), 2 (all), image (words for pictures).")
+    ] = "auto",
     loss: Annotated[str, typer.Option(help="Of tiers 1b and 2: infonce, triplet, margin, kl and others.")] = "infonce",
     method: Annotated[str, typer.Option(help="Of tier 2: full or lora.")] = "full",
     epochs: Annotated[int, typer.Option(min=0, help="0: as many as the tier usually takes.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, max=10, help="Trainings, of which the best one is kept.")] = 1,
+    rate: Annotated[float, typer.Option(min=0, max=1, help="Learning rate of tier image; 0: the usual one.")] = 0,
     run: Annotated[str, typer.Option(help="The run's name; left out: a new one, or the last one with --resume.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")] = False,
     as_json: AsJson = False,
@@ -56,7 +59,7 @@ def train(
     _check(tier, _TIERS, "tier")
     _check(loss, get_args(TextLoss), "loss")
     _check(method, ("full", "lora"), "method")
-    options = TuneOptions(loss, cast(Literal["lora", "full"], method), epochs or None, seeds, resume)
+    options = TuneOptions(loss, cast(Literal["lora", "full"], method), epochs or None, seeds, resume, rate or None)
     with closing(open_library(load_settings())) as library, stoppable(err) as interrupted:
         improver = library.improver
         folder = _folder(improver, tier, run, resume)
