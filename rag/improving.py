@@ -12,21 +12,30 @@ from typing import Literal
 
 from rag.carrying import OnProgress
 from rag.config import Settings
+from rag.contests import Contests
 from rag.databases import Databases
 from rag.errors import TuneError
 from rag.gathering import Gatherer
+from rag.ingest.analyse import analyse_query
+from rag.judging import Court, check_verdict, why_not
 from rag.live import LiveIndex, Tuned
+from rag.live_words import LiveWords
 from rag.mapping import POINTS, MadeMap, Mapper
+from rag.picture_words import PictureWords
 from rag.protocols import Embedder, ImageEmbedder, Reranker
 from rag.records import SwitchReport
 from rag.store.retrievers import Retrievers
 from rag.switching import Switcher
-from rag.tune.pairs import REAL
+from rag.training import Trainer
+from rag.tune.feedback import FILE as FEEDBACK
+from rag.tune.feedback import FeedbackLog
+from rag.tune.negatives import Mined
 from rag.tune.records import Candidate, Pair, Step, Tier, TuneOptions, TuneStatus, Verdict
 from rag.tune.runs import runs_of
-from rag.tune.split import GATE
+from rag.tune.split import GATE, judging
 from rag.tune.statistics import detectable
 from rag.tune.tiers import chosen, suggested, tiers
+from rag.tune.watch import watch
 
 OnStep = Callable[[Step], None]
 
@@ -43,6 +52,7 @@ class Improver:
         open_tuned: the candidate of a name, searching with an embedder.
         image_embedder: as the library searches with it, for the gate.
         reranker: likewise.
+        words: which words for pictures search now; None where nothing looks at pictures.
     """
 
     def __init__(
@@ -55,9 +65,12 @@ class Improver:
         open_tuned: Callable[[str, Embedder], Tuned],
         image_embedder: ImageEmbedder | None = None,
         reranker: Reranker | None = None,
+        words: LiveWords | None = None,
     ) -> None:
         self.gatherer = Gatherer(settings.home, databases)
         self.runs = runs_of(settings.home)
+        self.picture_words = PictureWords(databases, self.gatherer, self.runs, image_embedder, words)
+        self._trainer = Trainer(settings.home, databases, index, self.gatherer, self.runs)
         self._settings = settings
         self._databases = databases
         self._index = index
@@ -66,6 +79,8 @@ class Improver:
         self._open_tuned = open_tuned
         self._image_embedder = image_embedder
         self._reranker = reranker
+        self._words = words
+        self._contests = Contests(index, switcher, build_embedder, open_tuned, self.picture_words)
 
     # --- what there is -------------------------------------------------------------------------------------------
 
@@ -74,8 +89,7 @@ class Improver:
         gathered, questions = self.gatherer.gather().pairs, self.gatherer.questions.all()
         counts = Counter(pair.source for pair in gathered)
         documents = len({pair.group for pair in gathered})
-        real = sum(counts[source] for source in REAL)
-        gate = len(questions) + int(GATE * real)
+        gate = len(questions) + int(GATE * judging(gathered))
         unlocked = tiers(counts, documents, gate)
         return TuneStatus(
             embedder=self._index.now().base.state.name,
@@ -118,6 +132,9 @@ class Improver:
         Raises:
             TuneError: there is too little to learn from, or the folder cannot be made.
         """
+        if tier == "image":
+            self.picture_words.trainer()  # refuses where nothing looks at pictures
+            return self.runs.begin(tier)
         return self.runs.begin(chosen(tier, self.status().tiers))
 
     def train(
@@ -139,7 +156,17 @@ class Improver:
             DiskFull: there is no room for a checkpoint; what was written before stays.
             ModelError: the embedder cannot be used.
         """
-        raise NotImplementedError
+        if tier == "image":
+            return self.picture_words.train(options, run_folder, on_step, stop)
+        return self._trainer.train(chosen(tier, self.status().tiers), options, run_folder, on_step, stop)
+
+    def mine(self, on_step: OnStep, stop: Event) -> Mined | None:
+        """Everything there is to learn from, with the passages that a training would take for wrong; for a look at it.
+
+        None where it was stopped.
+        """
+        index = self._index.now()
+        return self._trainer.mine(self.pairs(), index.store, index.base, on_step, stop)
 
     def judge(self, name: str, on_step: OnStep, stop: Event) -> Verdict | None:
         """Ask the gate's questions of the complete ranker as it is and with the candidate; None where it was stopped.
@@ -148,9 +175,25 @@ class Improver:
         The verdict is kept in the run's folder.
 
         Raises:
-            TuneError: there is no such candidate, or it was made from another embedder than the live one.
+            TuneError: there is no such candidate, it searches already, it was made from another embedder than the live
+                one, or there are no questions.
         """
-        raise NotImplementedError
+        candidate, catalogue = self.runs.candidate(name), self._databases.catalogue
+        court = Court(
+            self._settings.home,
+            self.runs,
+            kept=self.gatherer.questions.all,
+            documents=lambda: [each.id for each in catalogue.infos()],
+            terms=lambda query: analyse_query(query, catalogue.languages()),
+            image_embedder=self._words.now() if self._words else self._image_embedder,
+            reranker=self._reranker,
+        )
+        with self._contests.contest(candidate, on_step, stop) as contest:
+            return None if contest is None else court.judge(contest, on_step, stop)
+
+    def why_not(self, name: str) -> str:
+        """Why a candidate may not be swapped in now, in plain words; "" where the gate's verdict holds and is PASS."""
+        return why_not(self.runs.verdict(name), self._contests.grounds(self.runs.candidate(name)))
 
     # --- what searches -------------------------------------------------------------------------------------------
 
@@ -186,7 +229,10 @@ class Improver:
         """
         candidate = self.runs.candidate(name)
         if not force:
-            self._check_passed(candidate)
+            check_verdict(name, self.runs.verdict(name), self._contests.grounds(candidate))
+        if candidate.tier == "image":
+            self.picture_words.make_live(name)
+            return candidate
         if candidate.embedder is None:
             index = self._index.now()
             self._open_tuned(name, index.base)  # whole, and for these passages?
@@ -198,7 +244,9 @@ class Improver:
         return candidate if report.live else None
 
     def roll_back(self, on_progress: OnProgress | None = None, stop: Event | None = None) -> Candidate | None:
-        """Let search again what did before the last swap; the candidate that does now, None: the model as it came.
+        """Let search again what did before the last swap, of texts or of words for pictures, whichever came later.
+
+        The candidate that does so now, None: the model as it came.
 
         Raises:
             TuneError: there is nothing to go back to.
@@ -206,6 +254,9 @@ class Improver:
         before = self._before()
         if before is None:
             raise TuneError("nothing else has searched this library before; there is nothing to go back to")
+        if self._words_came_last():
+            self.picture_words.make_live(before)
+            return self._readable(before)
         if self._version_came_last():
             self._switcher.roll_back(on_progress, stop)
         else:
@@ -235,7 +286,12 @@ class Improver:
 
     def watch(self) -> str | None:
         """A proposal to roll back, in plain words, where people are less content than before the last swap; or None."""
-        raise NotImplementedError
+        live, before = self._pointers.live(self._base()), self._before()
+        if before is None:
+            return None
+        feedback = FeedbackLog(self._settings.home / FEEDBACK).read()
+        watched = watch(feedback.shown, feedback.choices, live, before)
+        return watched.proposal if watched else None
 
     def _tuned_embedder(self, name: str) -> Embedder | None:
         """What embeds queries as the candidate of that name does; None where there is no such candidate."""
@@ -256,6 +312,11 @@ class Improver:
         """The fingerprint of the embedder that wrote the live version of the index, "" where nothing has."""
         return self._fingerprint(self._switcher.versions.live())
 
+    def _words_came_last(self) -> bool:
+        """Whether the last change of what searches was of words for pictures."""
+        texts = max(self._switcher.versions.turn(), self._pointers.turn(self._base()))
+        return self.picture_words.before is not None and self.picture_words.turn > texts
+
     def _fingerprint(self, version: str) -> str:
         manifest = self._switcher.versions.manifest(version)
         return manifest.fingerprint if manifest else ""
@@ -267,6 +328,8 @@ class Improver:
 
     def _before(self) -> str | None:
         """What would search after `roll_back`: a candidate, "" an embedder as it came; None: there is no way back."""
+        if self._words_came_last():
+            return self.picture_words.before
         if self._version_came_last():
             name = self._pointers.live(self._fingerprint(self._switcher.versions.kept()[0]))
         else:
@@ -284,13 +347,3 @@ class Improver:
             return self.runs.candidate(name)
         except TuneError:
             return None
-
-    def _check_passed(self, candidate: Candidate) -> None:
-        verdict = self.runs.verdict(candidate.name)
-        if verdict is None:
-            raise TuneError(f"{candidate.name!r} was not judged yet: rag tune gate {candidate.name}")
-        if verdict.outcome != "PASS":
-            raise TuneError(
-                f"the gate's verdict on {candidate.name!r} is {verdict.outcome}: {verdict.reasons[0]} What searches "
-                "now stays; --force uses it all the same"
-            )

@@ -108,7 +108,8 @@ def _linear(lesson: Lesson, room: Classroom) -> Taught | None:
     pairs, held = [pair for pair in lesson.train if is_right(pair)], room.held_out
     asked = room.embedder.embed(held.queries, "query")
     epochs = room.options.epochs or LinearTraining().epochs
-    best, best_likelihood = None, held.likelihood(asked)
+    before = held.likelihood(asked)
+    best, best_likelihood = None, before
     for seed in range(room.options.seeds):
         head = _head(pairs, room, asked, LinearTraining(epochs=epochs, seed=seed))
         likelihood = held.likelihood(head.apply(asked))
@@ -116,7 +117,10 @@ def _linear(lesson: Lesson, room: Classroom) -> Taught | None:
             best, best_likelihood = head, likelihood
     if room.stop.is_set():
         return None
-    figures = {"held_out": {"before": held.score(asked), "after": held.score(best.apply(asked) if best else asked)}}
+    figures = {
+        "ndcg": {"before": held.score(asked), "after": held.score(best.apply(asked) if best else asked)},
+        "likelihood": {"before": before, "after": best_likelihood},
+    }
     if best is None:
         return Taught(manifest=figures)
     best.write(room.folder)

@@ -2,7 +2,7 @@
 
 import typer
 
-from rag.cli_tune import data, maps, questions
+from rag.cli_tune import data, judging, maps, questions, training
 
 tune_app = typer.Typer(help="The retriever learns your words, and is judged before it is used.", no_args_is_help=True)
 
@@ -14,4 +14,6 @@ def register(app: typer.Typer) -> None:
 
 data.register(tune_app)
 questions.register(tune_app)
+training.register(tune_app)
+judging.register(tune_app)
 maps.register(tune_app)

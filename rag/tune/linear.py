@@ -131,8 +131,8 @@ class _Fit:
         return LinearHead(self._u.detach().numpy().copy(), self._v.detach().numpy().copy())
 
     def _others(self) -> Tensor:
-        drawn: Tensor = torch.randperm(len(self._library), generator=self._order)[: self._training.others]
-        return self._library[drawn]
+        library: Tensor = self._library
+        return library[torch.randperm(len(library), generator=self._order)[: self._training.others]]
 
     def _loss(self, rows: Tensor) -> Tensor:
         training, u, v, queries = self._training, self._u, self._v, self._queries[rows]

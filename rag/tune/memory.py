@@ -19,10 +19,11 @@ from rag.tune.chosen import CITED, EXPLICIT, look_weight
 from rag.tune.feedback import Feedback
 from rag.tune.questions import words_of
 from rag.tune.records import Act
+from rag.tune.standing import JUDGEMENTS
 from rag.tune.tensors import read_tensors, unit, write_tensors
 
 PULL = 0.3  # b: how far what was chosen draws a query
-LEAST_EVENTS = 2  # choices; one alone may be an accident
+LEAST_EVENTS = 2  # choices; one alone may be an accident, but for what somebody said in words
 SAME = 0.95  # cosine of two queries that ask the same
 
 Rows = NDArray[np.float32]
@@ -89,6 +90,7 @@ def remembered(
 ) -> Memory | None:
     """What a library's feedback makes a retriever remember; None where no query had two choices.
 
+    What somebody said in words stands until it is taken back, however often the query comes, and counts for two.
     "This was it" and a pin are worth 1, a citation in an answer that was kept .7, an open or a copy as `look_weight`
     says, and what was called wrong -1: said of the same passage they cancel out.
 
@@ -105,7 +107,7 @@ def remembered(
         each = said[words_of(query)]
         each.query = query
         each.lists.add(choice.shown)
-        each.events += 1
+        each.events += LEAST_EVENTS if choice.act in JUDGEMENTS else 1
         each.worth[place.chunk] += _worth(choice.act, place.rank)
     known = vectors_of(sorted({chunk for each in said.values() for chunk in each.worth}))
     kept = [each for each in said.values() if any(worth and chunk in known for chunk, worth in each.worth.items())]

@@ -53,14 +53,15 @@ def test_looks_count_more_further_down_and_less_than_words() -> None:
 
 
 def test_one_choice_may_be_an_accident_and_right_and_wrong_cancel_out() -> None:
-    assert memory(("l1", "bees", "this", "c1", 1)) is None
+    assert memory(("l1", "bees", "open", "c1", 1)) is None
+    assert memory(("l1", "bees", "this", "c1", 1)) is not None, "but not what somebody said"
     assert memory() is None
     assert memory(("l1", "bees", "this", "gone", 1), ("l2", "bees", "this", "gone", 1)) is None
     both = memory(("l1", "bees", "this", "c1", 1), ("l2", "bees", "wrong", "c1", 1), ("l3", "bees", "this", "c2", 1))
     assert both is not None
     expected = np.array([1, 0, 0.3 / 3])
     assert drawn(both, "bees") == pytest.approx(expected / np.linalg.norm(expected))
-    apart = memory(("l1", "bees", "this", "c1", 1), ("l2", "tax", "this", "c2", 1))
+    apart = memory(("l1", "bees", "open", "c1", 1), ("l2", "tax", "open", "c2", 1))
     assert apart is not None
     assert drawn(apart, "bees") == pytest.approx([1, 0, 0]), "two choices, but of two queries"
 
