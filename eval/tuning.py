@@ -189,6 +189,7 @@ class Curve:
             positives,
             negatives,
             LinearTraining(seed=cell.seed),
+            library=self._home.rows,
             score=lambda found: self._ndcg(found.apply(asked), right),
         )
         return lambda texts, rows: head.apply(rows)

@@ -38,7 +38,7 @@ class LinearTraining:
     batch: int = 32
     others: int = 1000
     learning_rate: float = 1e-3
-    penalty: float = 0.1
+    penalty: float = 0.03
     temperature: float = TEMPERATURE
     patience: int = 8
     seed: int = 0
