@@ -163,9 +163,8 @@ class Gatherer:
     def forget(self, documents: Collection[str]) -> Forgotten:
         """Forget what was said, made up, imported and asked about documents (by id) and what was attached to them.
 
-        They may be gone from the library already.
-
-        What was trained already cannot forget; the runs that learnt from them are named.
+        They may be gone from the library already. What was trained cannot forget; the runs that learnt from them are
+        named.
 
         Raises:
             TuneError, StoreError: a file cannot be changed; what comes after it is as it was.
@@ -185,10 +184,10 @@ class Gatherer:
             return 0
         with changing(path):
             pairs = read_pairs(path).records
-            left = [_without(pair, documents) for pair in pairs if pair.positive.document not in documents]
-            changed = len(pairs) - len(left) + sum(pair not in pairs for pair in left)
+            left = [_without(pair, documents) for pair in pairs]
+            changed = sum(before != after for before, after in zip(pairs, left, strict=True))
             if changed:
-                write_pairs(path, left)
+                write_pairs(path, filter(None, left))
         return changed
 
     def _runs_of(self, documents: Collection[str]) -> tuple[str, ...]:
@@ -212,7 +211,10 @@ class Gatherer:
         return current
 
 
-def _without(pair: Pair, documents: Collection[str]) -> Pair:
+def _without(pair: Pair, documents: Collection[str]) -> Pair | None:
+    """A pair as it stays without these documents, None where it goes with one of them."""
+    if pair.positive.document in documents:
+        return None
     return replace(pair, negatives=tuple(each for each in pair.negatives if each.document not in documents))
 
 
