@@ -7,8 +7,9 @@ from rag.text import duration
 from rag.tune.process import Run, Work
 from rag.tune.records import Step
 from ui.charts import Line, line_chart, thinned
-from ui.controls import button, job_card, problem
+from ui.controls import button, icon_button, job_card, problem
 from ui.html import Html, join, tag
+from ui.tune_tasks import is_unfinished
 from ui.words import day, sentence
 
 _RECENT = 30  # steps from which the rate is told
@@ -38,7 +39,7 @@ def render_runs(runs: Sequence[Run], *, trouble: str = "") -> Html:
 
 def run_line(run: Run) -> str:
     """One sentence on where a run stands."""
-    what = f"{_WORKS[run.work]} · {run.name}" if run.work != "lab" else _WORKS["lab"]
+    what = _WORKS[run.work] if run.work in ("lab", "map") else f"{_WORKS[run.work]} · {run.name}"
     if run.state == "failed":
         return f"{what}: {sentence(run.trouble)}"
     if run.state == "killed":
@@ -100,12 +101,13 @@ def _controls(run: Run) -> Html:
     if run.live:
         words = "End it now" if run.stopping else "Stop"
         return button(words, "stop-run", drawing="stop", run=run.name)
-    goes_on = run.work == "train" and run.state != "failed"
-    lab = run.work == "lab"
+    goes_on = {"train": "go-on", "lab": "run-lab"}.get(run.work) if run.state != "failed" else None
     return tag(
         "div",
-        button("Go on", "run-lab" if lab else "go-on", drawing="retry", run=run.name) if goes_on or lab else None,
-        button("Delete", "delete-run", look="quiet", drawing="bin", run=run.name) if not lab else None,
+        button("Go on", goes_on, drawing="retry", run=run.name) if goes_on else None,
+        button("Delete", "delete-run", look="quiet", drawing="bin", run=run.name)
+        if is_unfinished(run)
+        else icon_button("close", "Dismiss", "delete-run", run=run.name),
         class_="offer-do",
     )
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from rag.config import Settings
 from rag.errors import RagError, TuneError
-from rag.tune.process import PROGRAM, Run, Work, ask_to_stop, end, look, look_all, start
+from rag.tune.process import PROGRAM, Run, Work, ask_to_stop, end, forget, look, look_all, start
 from rag.tune.records import Candidate, Tier, TuneStatus, Verdict
 from rag.tune.runs import CANDIDATE, Runs
 from ui.pulse import Pulse
@@ -53,6 +53,11 @@ class Change:
     name: str
     running: bool = False
     error: str = ""
+
+
+def is_unfinished(run: Run) -> bool:
+    """Whether it is a training that has made no candidate."""
+    return run.work == "train" and not (run.folder / CANDIDATE).exists()
 
 
 class Tuning:
@@ -155,11 +160,12 @@ class Tuning:
             self._pulse.touch()
 
     def delete(self, name: str) -> None:
-        """Delete what an unfinished run left; one with a candidate stays."""
-        folder = self.improver.runs.folder(name)
-        run = look(folder)
-        if run is not None and not run.live and not (folder / CANDIDATE).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+        """Delete what an unfinished run left; of other work only the word that it did not end well."""
+        run = next((each for each in self.runs() if each.name == name and not each.live), None)
+        if run is not None and is_unfinished(run):
+            shutil.rmtree(run.folder, ignore_errors=True)
+        elif run is not None:
+            forget(run.folder)
         self._pulse.touch()
 
     def _begin(self, folder: Path, work: Work, *arguments: str) -> None:

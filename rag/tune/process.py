@@ -181,6 +181,13 @@ def end(folder: Path) -> None:
                 each.kill()
 
 
+def forget(folder: Path) -> None:
+    """Know nothing more of the latest work in `folder`, unless it goes on; what it made stays."""
+    run = look(folder)
+    if run is not None and not run.live:
+        (folder / _PROCESS).unlink(missing_ok=True)
+
+
 # --- those who work --------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi.testclient import TestClient
 
 from rag.errors import TuneError
 from rag.tune.process import Run, at_work, end
@@ -136,6 +137,8 @@ def test_how_a_run_stands(what: Run, line: str) -> None:
 def test_runs_that_are_done_are_not_listed_and_others_can_be_gone_on_with() -> None:
     assert "job" not in render_runs([run("done")]).replace('class="jobs"', "")
     assert 'data-do="go-on"' in render_runs([run("killed")])
+    assert "Delete" in render_runs([run("killed")])
+    assert 'aria-label="Dismiss"' in render_runs([replace(run("killed"), work="map")])
     assert 'data-do="go-on"' not in render_runs([run("failed")])
     assert "End it now" in render_runs([run("running", stopping=True)])
 
@@ -221,10 +224,29 @@ def test_a_run_with_a_candidate_is_not_deleted(tuning: Tuning, library: FakeLibr
     library.improver.keep(candidate())
     with at_work(library.improver.runs.root / NAME, "judge"):
         pass
+    assert [each.name for each in tuning.runs()] == [NAME]
     tuning.delete(NAME)
+    assert tuning.runs() == []  # its record is dismissed
     assert library.improver.candidates() == [candidate()]
-    with pytest.raises(TuneError, match="is not the name of a run"):
-        tuning.delete("../files")
+    tuning.delete("../../conversations")  # names nothing
+
+
+# --- the reports ---------------------------------------------------------------------------------------------------
+
+
+def test_reports_are_pages_of_no_site(library: FakeLibrary) -> None:
+    home = library.settings.home
+    for path, words in ((f"tuning/maps/v1--{NAME}.html", "a map"), ("lab/digits/report.html", "digits")):
+        (home / path).parent.mkdir(parents=True, exist_ok=True)
+        (home / path).write_text(words)
+    asked = TestClient(build_app(library), base_url="http://127.0.0.1")  # type: ignore[arg-type]
+    drawn, lab = asked.get(f"/improve/{NAME}/map"), asked.get("/improve/lab")
+    assert (drawn.text, lab.text) == ("a map", "digits")
+    assert drawn.headers["content-security-policy"].startswith("sandbox allow-scripts; default-src 'none'")
+    assert lab.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert "allow-same-origin" not in drawn.headers["content-security-policy"]
+    assert asked.get("/improve/1a-none/map").status_code == 404
+    assert asked.get("/improve/%2e%2e/map").status_code == 404
 
 
 # --- in a browser --------------------------------------------------------------------------------------------------
