@@ -40,11 +40,12 @@ def test_the_search_is_not_worse_than_it_was(now: Scores) -> None:
 
 
 @pytest.mark.model
-def test_a_defect_would_be_seen(now: Scores) -> None:
-    """Without words, or without vectors, the one list would be that of the other half."""
-    for half in ("text", "bm25"):
-        (found,) = changes({"hybrid": kept_scores()["hybrid"]}, {"hybrid": now[half]})
-        assert found.failed, half
+def test_defects_would_be_seen(now: Scores) -> None:
+    """Vectors that are chance leave the one list what words find; words that match nothing leave BM25 nothing."""
+    blind = {**now, "hybrid": now["bm25"], "text": dict.fromkeys(now["text"], 0.0)}
+    assert [change.retriever for change in changes(kept_scores(), blind) if change.failed] == ["hybrid", "text"]
+    mute = {**now, "bm25": dict.fromkeys(now["bm25"], 0.0)}
+    assert [change.retriever for change in changes(kept_scores(), mute) if change.failed] == ["bm25"]
 
 
 def scores(values: list[float]) -> Scores:

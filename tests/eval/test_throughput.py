@@ -49,9 +49,9 @@ def test_ratios_are_of_the_same_passages(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "_ran", played)
     found = throughput(load(tiny(tmp_path / "tiny")), limit=3)
     assert asked[0]["passages"] == [
-        "The kettle whistles when the water boils.",
-        "Bees swarm in May when the hive is full.",
-        "A bicycle chain wants oil after rain.",
+        "000000\nThe kettle whistles when the water boils.",  # a text file without a title has its name
+        "000001\nBees swarm in May when the hive is full.",
+        "000002\nA bicycle chain wants oil after rain.",
     ]
     assert len(asked[0]["questions"]) == 3
     assert found["add"]["documents_per_second"] == 3 / 6
