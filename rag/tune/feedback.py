@@ -173,6 +173,8 @@ class FeedbackLog:
             StoreError: it cannot be rewritten, and is as it was.
         """
         names = frozenset(documents)
+        with self._mutex:
+            self._glimpsed.clear()  # a list on somebody's screen must not bring them back
         return self._rewrite(names, lambda records: without_documents(records, names))
 
     def forget_lists(self, lists: Collection[str]) -> int:

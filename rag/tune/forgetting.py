@@ -21,7 +21,8 @@ def without_documents(records: Sequence[Record], documents: AbstractSet[str]) ->
     about = {choice.shown for choice in chosen if choice.chunk in chunks}
     about -= {choice.shown for choice in chosen if choice.chunk not in chunks}
     emptied = {each.id for each in lists if each.chunks and all(chunk.document in documents for chunk in each.chunks)}
-    return [_without(record, about | emptied, chunks) for record in records]
+    gone = about | emptied
+    return [_without(record, gone, chunks) for record in records]
 
 
 def without_lists(records: Sequence[Record], lists: AbstractSet[str]) -> list[Record | None]:

@@ -285,6 +285,14 @@ def test_forgetting_a_document_leaves_no_trace_of_it(log: FeedbackLog) -> None:
     assert log.forget(["bees.md"]) == 0
 
 
+def test_a_list_on_the_screen_does_not_bring_back_what_was_forgotten(log: FeedbackLog) -> None:
+    typed = shown(log, settled=False)
+    log.forget(["bees.md"])
+    with pytest.raises(TuneError):
+        log.choose(typed, "this", "c-honey")
+    assert not log.path.exists()
+
+
 def test_another_process_forgets_and_the_marks_here_follow(log: FeedbackLog) -> None:
     name, kept = shown(log), shown(log, "trains")
     log.choose(name, "this", "c-bees")
