@@ -65,7 +65,10 @@ CONTESTANTS: Mapping[str, Contestant] = {
     "Haystack": Contestant("with_haystack", ("haystack-ai", "sentence-transformers-haystack")),
     "LangChain": Contestant(
         "with_langchain",
-        ("langchain", "langchain-classic", "langchain-community", "langchain-huggingface", "rank_bm25", "faiss-cpu"),
+        (
+            *("langchain", "langchain-classic", "langchain-community", "langchain-huggingface"),
+            *("sentence-transformers", "faiss-cpu", "rank_bm25"),
+        ),
     ),
 }
 
