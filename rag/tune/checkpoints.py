@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,7 +26,7 @@ from rag.errors import DiskFull, TuneError
 _CHECKPOINT = re.compile(r"step-(\d{7})\.safetensors")
 _BEST = re.compile(r"best-(\d{4})\.safetensors")
 _KEPT = 2  # checkpoints: the last one, and the one before in case that it is damaged
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, *((39, 112) if sys.platform == "win32" else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +119,8 @@ def full_disk_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as exc:
-        # safetensors says it in words alone: "I/O error: No space left on device (os error 28)".
-        said = re.search(r"os error (\d+)", str(exc))
+        # safetensors and shutil say it in words alone: "… (os error 28)", "[Errno 28] …".
+        said = re.search(r"(?:os error|Errno) (\d+)", str(exc))
         number = int(said[1]) if said else getattr(exc, "errno", None)
         if number not in _FULL:
             raise

@@ -20,6 +20,7 @@ from rag.tune.checkpoints import full_disk_named
 Kind = Literal["query", "passage"]
 WEIGHTS = "*.safetensors"
 _NOT_OF_THE_MODEL = ("manifest.json", "README.md")  # where the base was pulled from, and what its card says of it
+_OTHER_WEIGHTS = ("onnx", "openvino", "*.bin", "*.h5", "*.ot", "*.msgpack")  # of the base, in forms that others read
 _PROMPTS: dict[Kind, tuple[str, ...]] = {"query": ("query",), "passage": ("document", "passage", "corpus")}
 
 
@@ -101,7 +102,7 @@ def save_like(base: Path, network: SentenceTransformer, to: Path) -> None:
         with full_disk_named(to):
             shutil.rmtree(part, ignore_errors=True)
             network.save_pretrained(str(library), create_model_card=False)
-            shutil.copytree(base, part, ignore=shutil.ignore_patterns(WEIGHTS, *_NOT_OF_THE_MODEL))
+            shutil.copytree(base, part, ignore=shutil.ignore_patterns(WEIGHTS, *_OTHER_WEIGHTS, *_NOT_OF_THE_MODEL))
             for written, wanted in zip(_modules(library), _modules(base), strict=True):
                 for weights in (library / written).glob(WEIGHTS):
                     shutil.move(weights, part / wanted / weights.name)

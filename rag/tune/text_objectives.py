@@ -131,13 +131,15 @@ class TextObjective(CachedLossMixin, nn.Module):
 
     def _info_nce(self, batch: Batch, queries: Tensor, documents: Tensor) -> Tensor:
         own = [row.positive for row in batch.rows]
-        columns = own + [place for place in batch.documents if place not in set(own)]
+        answers = set(own)
+        columns = own + [place for place in batch.documents if place not in answers]
         rows = [row.query for row in batch.rows]
         near = losses.likely_positives(self._guide.queries[rows], self._guide.documents[columns])
         place = torch.tensor(columns)
         for i, row in enumerate(batch.rows):
             near[i, torch.isin(place, torch.tensor(row.negatives, dtype=torch.long)).to(near.device)] = False
             near[i, torch.isin(place, torch.tensor(sorted(self._examples.right[row.query]))).to(near.device)] = True
+        near[:, _again(columns)] = True  # a passage counts once, however many pairs it answers
         return losses.info_nce(
             queries[_places(rows, batch.queries)],
             documents[_places(columns, batch.documents)],
@@ -152,22 +154,25 @@ class TextObjective(CachedLossMixin, nn.Module):
             queries[_places([row.query for row, _ in triples], batch.queries)],
             documents[_places([row.positive for row, _ in triples], batch.documents)],
             documents[_places([wrong for _, wrong in triples], batch.documents)],
+            weights=queries.new_tensor([row.weight for row, _ in triples]),
             **self._margins(),
         )
 
     def _margin(self, batch: Batch, queries: Tensor, documents: Tensor) -> Tensor:
-        a, b, target = self._graded(batch, queries, documents)
-        return losses.margin_contrastive(a, b, (target >= GOOD).float(), **self._margins())
+        a, b, target, weights = self._graded(batch, queries, documents)
+        return losses.margin_contrastive(a, b, (target >= GOOD).float(), weights=weights, **self._margins())
 
     def _cosine_mse(self, batch: Batch, queries: Tensor, documents: Tensor) -> Tensor:
         return losses.cosine_mse(*self._graded(batch, queries, documents))
 
     def _cosent(self, batch: Batch, queries: Tensor, documents: Tensor) -> Tensor:
-        return losses.cosent(*self._graded(batch, queries, documents), self._training.temperature)
+        """The order of all is one matter: a row cannot weigh less."""
+        a, b, target, _ = self._graded(batch, queries, documents)
+        return losses.cosent(a, b, target, self._training.temperature)
 
     def _kl(self, batch: Batch, queries: Tensor, documents: Tensor) -> Tensor:
-        """Pairs with as many negatives form one matrix; the mean is over pairs."""
-        total = queries.new_zeros(())
+        """Pairs with as many negatives form one matrix; the mean is over pairs, by their weight."""
+        total, weight = queries.new_zeros(()), sum(row.weight for row in batch.rows)
         for count in sorted({len(row.negatives) for row in batch.rows}):
             rows = [row for row in batch.rows if len(row.negatives) == count]
             listed = [place for row in rows for place in (row.positive, *row.negatives)]
@@ -175,8 +180,9 @@ class TextObjective(CachedLossMixin, nn.Module):
             asked = queries[_places([row.query for row in rows], batch.queries)]
             student = (asked.unsqueeze(1) * candidates).sum(dim=2)
             teacher = torch.stack([self._scores[row] for row in rows]).to(student.device)
-            kl = losses.listwise_kl(student, teacher, student_temperature=self._training.temperature)
-            total = total + kl * len(rows) / len(batch.rows)
+            weights = student.new_tensor([row.weight for row in rows])
+            kl = losses.listwise_kl(student, teacher, student_temperature=self._training.temperature, weights=weights)
+            total = total + kl * weights.sum() / weight
         return total
 
     def _margin_mse(self, batch: Batch, queries: Tensor, documents: Tensor) -> Tensor:
@@ -187,16 +193,18 @@ class TextObjective(CachedLossMixin, nn.Module):
         wrong = documents[_places([place for _, _, place in triples], batch.documents)]
         c_right = torch.stack([self._scores[row][0] for row, _, _ in triples]).sigmoid().to(asked.device)
         c_wrong = torch.stack([self._scores[row][i] for row, i, _ in triples]).sigmoid().to(asked.device)
-        return losses.margin_mse((asked * right).sum(dim=1), (asked * wrong).sum(dim=1), c_right, c_wrong)
+        weights = asked.new_tensor([row.weight for row, _, _ in triples])
+        return losses.margin_mse((asked * right).sum(dim=1), (asked * wrong).sum(dim=1), c_right, c_wrong, weights)
 
-    def _graded(self, batch: Batch, queries: Tensor, documents: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Vectors of queries and documents, row by row, and how right each document is: its label, 0 for negatives."""
-        graded = [(row.query, row.positive, row.target) for row in batch.rows]
-        graded += [(row.query, wrong, 0.0) for row in batch.rows for wrong in row.negatives]
+    def _graded(self, batch: Batch, queries: Tensor, documents: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Queries, documents, how right each document is (its label, 0 for a negative), and how much that counts."""
+        graded = [(row, row.positive, row.target) for row in batch.rows]
+        graded += [(row, wrong, 0.0) for row in batch.rows for wrong in row.negatives]
         return (
-            queries[_places([query for query, _, _ in graded], batch.queries)],
+            queries[_places([row.query for row, _, _ in graded], batch.queries)],
             documents[_places([document for _, document, _ in graded], batch.documents)],
             queries.new_tensor([target for _, _, target in graded]),
+            queries.new_tensor([row.weight for row, _, _ in graded]),
         )
 
     def _margins(self) -> dict[str, float]:
@@ -224,6 +232,12 @@ def usable(examples: Examples, loss: TextLoss, teacher: Teacher | None) -> tuple
             "mine negatives first, or choose 'infonce'"
         )
     return rows
+
+
+def _again(columns: Sequence[int]) -> list[int]:
+    """Where a value stands that stood further left already."""
+    first = {place: i for i, place in reversed(list(enumerate(columns)))}
+    return [i for i, place in enumerate(columns) if first[place] != i]
 
 
 def _places(wanted: Sequence[int], among: Sequence[int]) -> Tensor:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import platform
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -47,7 +48,7 @@ class Run:
         stop: Event,
         folder: Path | None,
     ) -> None:
-        self._training = training
+        self.training = training
         self._dev = dev
         self._on_step = on_step
         self._stop = stop
@@ -55,79 +56,79 @@ class Run:
             torch.set_num_threads(training.threads)
         examples = examples_of(pairs)
         examples = replace(examples, rows=usable(examples, training.loss, teacher))
-        self._model = TextModel(base, training.device, training.precision)
-        self._manifest = _manifest(base, pairs, training, replay, self._model)
-        guide = _guide(self._model, examples, replay if training.anchor else (), training, passages)
-        self._lora = self._model.add_lora(training.rank, training.seed) if training.method == "lora" else None
-        self._weights = self._model.trainable()
-        self._plan = Plan(len(examples.rows), training.batch, training.epochs, len(guide.replay), training.seed)
-        self._objective = TextObjective(
-            self._model, examples, replay, guide, self._plan, training, _scores(examples, training, teacher)
+        self.model = TextModel(base, training.device, training.precision)
+        self._manifest = _manifest(base, pairs, training, replay, self.model)
+        guide = _guide(self.model, examples, replay if training.anchor else (), training, passages)
+        self._lora = self.model.add_lora(training.rank, training.seed) if training.method == "lora" else None
+        self.weights = self.model.trainable()
+        self.plan = Plan(len(examples.rows), training.batch, training.epochs, len(guide.replay), training.seed)
+        self.objective = TextObjective(
+            self.model, examples, replay, guide, self.plan, training, _scores(examples, training, teacher)
         )
-        self._checkpoints = Checkpoints(folder / "checkpoints") if folder else None
-        self._state = State(self._manifest["fingerprint"])
+        self.checkpoints = Checkpoints(folder / "checkpoints") if folder else None
+        self.state = State(self._manifest["fingerprint"])
         self._best: dict[str, Tensor] = {}
         self._seen, self._began = 0, time.perf_counter()
 
     def train(self, to: Path) -> TextTrained:
-        resumed = self._checkpoints.last(self._state.of) if self._checkpoints else None
+        resumed = self.checkpoints.last(self.state.of) if self.checkpoints else None
         remembered: dict[str, Tensor] = {}
-        if self._checkpoints and resumed:
-            self._state, remembered = resumed
-            put_back(remembered, self._weights)
-            if self._state.scores:
-                self._best = self._checkpoints.best(self._state)
+        if self.checkpoints and resumed:
+            self.state, remembered = resumed
+            put_back(remembered, self.weights)
+            if self.state.scores:
+                self._best = self.checkpoints.best(self.state)
         self._began = time.perf_counter()
-        if self._state.step < self._plan.total:
+        if self.state.step < self.plan.total:
             _Trainer(self, remembered).train()
-        finished = self._state.step == self._plan.total
+        finished = self.state.step == self.plan.total
         if finished:
             self._write(to)
         return self._trained(finished)
 
     def _write(self, to: Path) -> None:
-        if self._best and self._state.best != self._training.epochs:
-            put_back(self._best, self._weights)
+        if self._best and self.state.best != self.training.epochs:
+            put_back(self._best, self.weights)
         if self._lora is not None:
             self._lora.merge_and_unload()
-        self._model.save(to)
+        self.model.save(to)
 
     def _trained(self, finished: bool) -> TextTrained:
         return TextTrained(
             finished,
-            self._state.step,
-            self._state.best or len(self._state.losses),
-            self._state.scores,
-            self._state.losses,
+            self.state.step,
+            self.state.best or len(self.state.losses),
+            self.state.scores,
+            self.state.losses,
             self._pairs_per_second(),
             self._manifest,
         )
 
     def stepped(self, loss: float, optimizer: Any) -> bool:
         """A step was taken. False: no further one is wanted."""
-        state = self._state
-        self._seen += len(self._plan.rows(state.step))
+        state = self.state
+        self._seen += len(self.plan.rows(state.step))
         state = replace(state, step=state.step + 1, open_losses=(*state.open_losses, loss))
-        ended = state.step % self._plan.per_epoch == 0
+        ended = state.step % self.plan.per_epoch == 0
         if ended:
             state = replace(state, losses=(*state.losses, float(np.mean(state.open_losses))), open_losses=())
             if self._dev is not None:
-                state = self._scored(state, self._dev(self._model))
-        self._state = state
+                state = self._scored(state, self._dev(self.model))
+        self.state = state
         stop = self._stop.is_set()
-        if self._checkpoints and (ended or stop or state.step % self._training.save_every == 0):
-            self._checkpoints.save(state, self._weights, optimizer)
+        if self.checkpoints and (ended or stop or state.step % self.training.save_every == 0):
+            self.checkpoints.save(state, self.weights, optimizer)
         text = f"{self._pairs_per_second():.1f} pairs/s"
         score = state.scores[-1] if ended and state.scores else None
-        self._on_step(Step("train", state.step, self._plan.total, time.time(), loss, score, text))
+        self._on_step(Step("train", state.step, self.plan.total, time.time(), loss, score, text))
         return not stop
 
     def _scored(self, state: State, score: float) -> State:
         state = replace(state, scores=(*state.scores, score))
         if state.best == len(state.scores):
-            self._best = {f"weights/{name}": each.detach().clone() for name, each in self._weights.items()}
-            if self._checkpoints:
-                self._checkpoints.save_best(state, self._weights)
+            self._best = {f"weights/{name}": each.detach().clone() for name, each in self.weights.items()}
+            if self.checkpoints:
+                self.checkpoints.save_best(state, self.weights)
         return state
 
     def _pairs_per_second(self) -> float:
@@ -142,18 +143,18 @@ class _Trainer(SentenceTransformerTrainer):
 
     def __init__(self, run: Run, remembered: dict[str, Tensor]) -> None:
         self._run = run
-        self._done = run._state.step
+        self._done = run.state.step
         self._remembered = remembered
-        super().__init__(model=run._model.network, args=_arguments(run), loss=run._objective, callbacks=[_Told(self)])
+        super().__init__(model=run.model.network, args=_arguments(run), loss=run.objective, callbacks=[_Told(self)])
         self.remove_callback(PrinterCallback)
 
     def get_train_dataloader(self) -> DataLoader[int]:
         """The numbers of the steps that are left: what each of them sees is the plan's."""
-        steps = range(self._done, self._run._plan.total)
+        steps = range(self._done, self._run.plan.total)
         return DataLoader(steps, batch_size=None, collate_fn=lambda step: {"step": step})  # type: ignore[arg-type]
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
-        training, total = self._run._training, self._run._plan.total
+        training, total = self._run.training, self._run.plan.total
         self.lr_scheduler = LambdaLR(self._optimizer(), lambda step: training.rate(self._done + step, total))
         self._created_lr_scheduler = True
         return self.lr_scheduler
@@ -161,11 +162,11 @@ class _Trainer(SentenceTransformerTrainer):
     def remember(self) -> None:
         """The optimizer goes on from the checkpoint."""
         if self._remembered:
-            put_back_optimizer(self._remembered, self._run._weights, self._optimizer())
+            put_back_optimizer(self._remembered, self._run.weights, self._optimizer())
             self._remembered = {}
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Tensor:
-        loss: Tensor = self._run._objective(inputs["step"])
+        loss: Tensor = self._run.objective(inputs["step"])
         return loss
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
@@ -189,12 +190,12 @@ class _Trainer(SentenceTransformerTrainer):
         if math.isfinite(value):
             return value
         raise TuneError(
-            f"the {what} of step {self._run._state.step + 1} is {value}: training broke, nothing of it is used; "
-            f"train again with a learning rate below {self._run._training.peak_rate:g}, or with precision 'fp32'"
+            f"the {what} of step {self._run.state.step + 1} is {value}: training broke, nothing of it is used; "
+            f"train again with a learning rate below {self._run.training.peak_rate:g}, or with precision 'fp32'"
         )
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """No card: it would call data of a library by name."""
+        """None: a card would tell of what was learnt from."""
 
 
 class _Told(TrainerCallback):
@@ -210,8 +211,8 @@ class _Told(TrainerCallback):
 
 
 def _arguments(run: Run) -> SentenceTransformerTrainingArguments:
-    training = run._training
-    folder = run._checkpoints.folder if run._checkpoints else Path.cwd()
+    training = run.training
+    folder = run.checkpoints.folder if run.checkpoints else tempfile.gettempdir()  # nothing is written there
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=1,  # of the steps that are left
@@ -219,7 +220,7 @@ def _arguments(run: Run) -> SentenceTransformerTrainingArguments:
         max_grad_norm=1.0,
         optim="adamw_torch_fused",
         seed=training.seed,
-        use_cpu=run._model.device == "cpu",
+        use_cpu=run.model.device == "cpu",
         dataloader_pin_memory=False,
         disable_tqdm=True,
         logging_strategy="no",

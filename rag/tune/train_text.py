@@ -57,6 +57,7 @@ class TextTraining:
             each costs as much as the pair itself. On the query side all that is known takes part at no cost.
         anchor: what it costs to move away on the texts of `replay`.
         rank: of LoRA's matrices; their product counts twice.
+        dropout: as the network was made to be trained, which costs a step a quarter more.
         max_tokens: longer texts are cut, in training only.
         hold: texts whose activations are kept at once. A step with more goes through the model twice (GradCache,
             https://arxiv.org/abs/2101.06983), which gives the same gradient in less memory.
@@ -206,7 +207,7 @@ def _check(pairs: Sequence[Pair], training: TextTraining) -> None:
         raise TuneError(f"{training.epochs} epochs train nothing; take 1 at least")
     if len(pairs) < LEAST_PAIRS:
         raise TuneError(
-            f"there are {len(pairs)} pairs to learn from; {LEAST_PAIRS} are the least: search and choose more"
+            f"there are {len(pairs)} pairs to learn from, and {LEAST_PAIRS} are the least; mark more of what was right"
         )
     if len({pair.group for pair in pairs}) == 1:
         raise TuneError(

@@ -1,8 +1,10 @@
 """A two-layer BERT with random weights, and pairs about made-up subjects that it can learn in a second."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling, Transformer
@@ -10,6 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 
 from rag.tune.records import Excerpt, Pair
+from rag.tune.train_text import TextEmbedderLike
 
 SUBJECTS = ("tide", "wool", "ferry", "anvil", "lichen", "cider", "sextant", "kiln")
 _ASKED = ("when", "where", "how", "why", "what", "who")
@@ -61,3 +64,15 @@ def tiny_pairs(count: int, negatives: int = 1, seed: int = 0) -> list[Pair]:
         wrong = tuple(passage(number, other) for other in others)
         pairs.append(Pair(f"p{number}", query, passage(number, subject), "import", float(number), wrong))
     return pairs
+
+
+def right_first(model: TextEmbedderLike) -> float:
+    """The share of fresh questions whose nearest passage is about their subject: 1/8 is chance."""
+    queries = model.embed([f"how {subject} stone" for subject in SUBJECTS], "query")
+    passages = model.embed([f"the {subject}s market" for subject in SUBJECTS], "passage")
+    return float(np.mean((queries @ passages.T).argmax(axis=1) == np.arange(len(SUBJECTS))))
+
+
+def overlap(query: str, texts: Sequence[str]) -> list[float]:
+    """A teacher that counts words in common and likes short passages."""
+    return [len(set(query.split()) & set(text.split())) - len(text) / 20 for text in texts]
