@@ -40,7 +40,7 @@ class Gathered:
         duplicates: pairs that said what another one says.
         contradictions: passages that were called right and wrong for one query.
         shares: documents that had more pairs than their share.
-        gone: passages that are no longer in the library.
+        gone: passages that are no longer in the library, or have no words.
         only_wrong: queries for which something was called wrong and nothing right.
         bad: lines of files that hold no pair.
     """

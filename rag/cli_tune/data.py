@@ -218,7 +218,7 @@ def _print_left_out(gathered: Gathered, titles: dict[str, str]) -> None:
     _print_bad(gathered.bad)
     counts = {
         "said the same as another": gathered.duplicates,
-        "about passages that are no longer in the library": gathered.gone,
+        "about passages that are gone from the library, or have no words": gathered.gone,
         "queries with something wrong and nothing right": gathered.only_wrong,
     }
     if any(counts.values()):
