@@ -5,7 +5,7 @@ lists that were right at the top, among the last WINDOW with the live retriever,
 that follows from the lists of the retriever before it. The limit has the tail of the usual three sigma, but exactly:
 given S of N lists before, the count among n further ones is beta-binomial, which allows for few lists before and for
 shares near 0 or 1. An EWMA chart sees small changes sooner, but with normal limits it raised a false alarm within 500
-lists in up to 20 % of simulations, this one in at most 5 %; a drop from 60 to 40 % is seen after 62 lists (median).
+lists in 4 to 52 % of simulations, this one in 1 to 5 % (eval/LOG.md); a drop from 60 to 40 % is seen after 62 lists.
 """
 
 from collections import defaultdict
