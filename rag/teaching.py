@@ -286,6 +286,7 @@ def _trained(
             method="lora" if side == "query" else options.method,
             loss=cast("TextLoss", options.loss),
             epochs=options.epochs or TextTraining().epochs,
+            learning_rate=options.learning_rate,
             seed=seed,
         )
         to = room.folder / _TRAINED / str(seed)

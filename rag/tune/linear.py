@@ -143,7 +143,8 @@ class _Fit:
             turned, documents, temperature=training.temperature, weights=self._weights[rows], ignored=unsure
         )
         # ||U V^t||^2 = sum((U^t U) * (V^t V)), without the D x D matrix itself.
-        return contrast + training.penalty * ((u.T @ u) * (v.T @ v)).sum()
+        size: Tensor = ((u.T @ u) * (v.T @ v)).sum()
+        return contrast + training.penalty * size
 
 
 class _Adam:

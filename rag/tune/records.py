@@ -229,7 +229,7 @@ class TuneOptions:
         epochs: None: as many as the tier usually takes.
         seeds: so many trainings from seeds 0, 1, 2 …, of which the best on held-out questions is kept.
         resume: go on in the run's folder with what an earlier training left there.
-        learning_rate: for tier image; None: that for models of the usual size.
+        learning_rate: of tiers 1b, 2 and image; None: that for models of the usual size.
     """
 
     loss: str = "infonce"
