@@ -153,7 +153,7 @@ class Mapper:
                 [row[each.chunk] for each in asked],
                 sides[0],
                 sides[1] if len(sides) == 2 else None,
-                total=total,
+                total=total if total > points else None,  # those without words have no dot
                 on_layout=lambda method: on_step(next(steps)),
             )
             if not go_on():

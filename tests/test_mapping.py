@@ -8,11 +8,14 @@ from threading import Event
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rag.cli import app
 from rag.errors import TuneError
 from rag.library import Library
 from rag.mapping import Mapper, spots_of
 from rag.protocols import Embedder
+from rag.tune.process import read_steps
 from rag.tune.records import Excerpt, Pair, Step
 from tests.switching.made import Words, opened, prepare, write_notes
 
@@ -174,3 +177,23 @@ def test_folders_are_told_from_the_one_that_all_lie_in(library: Library) -> None
     moved = [replace(chunk, path=path) for chunk, path in zip(chunks, paths, strict=True)]
     assert [spot.folder for spot in spots_of(moved)] == ["garden", "", "house/cellar"]
     assert [spot.folder for spot in spots_of(moved[:1])] == [""]
+
+
+def test_the_command(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.tune.layout._LEAST", 1000)  # UMAP takes seconds to get ready
+    home = library.settings.home
+    for name, value in {"HOME": str(home), "GENERATOR": "none", "OCR": "false"}.items():
+        monkeypatch.setenv(f"RAG_{name}", value)
+    done = CliRunner().invoke(app, ["tune", "map", "--json"])
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    assert made["path"] == str(home / "tuning" / "maps" / "v1.html")
+    assert (made["shown"], made["total"], made["names"]) == (NOTES, NOTES, ["first"])
+    assert made["figures"][0]["rank"] > 1
+    assert "laying out by UMAP" in done.stderr
+    steps = read_steps(home / "tuning" / "maps")
+    assert [step.stage for step in steps] == ["draw"] * 5 + ["done"]
+    told = CliRunner().invoke(app, ["tune", "map", "v1"])
+    assert "12 passages" in told.stdout
+    assert made["path"] in told.stdout
+    assert isinstance(CliRunner().invoke(app, ["tune", "map", "v9"]).exception, TuneError)

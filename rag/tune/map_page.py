@@ -127,13 +127,13 @@ def _data(shown: LibraryMap) -> str:
 
 
 def _placed(layout: Layout) -> dict[str, Any]:
-    """Places in whole numbers from 0 to _GRAIN, of one scale for both directions and both sides."""
+    """Places in whole numbers from 0 to _GRAIN around the middle, of one scale for both directions and both sides."""
     sides = [layout.before] if layout.after is None else [layout.before, layout.after]
     every = np.concatenate([part for side in sides for part in (side.documents, side.queries)])
-    low, size = every.min(axis=0), float(np.ptp(every, axis=0).max()) or 1.0
+    middle, size = (every.min(axis=0) + every.max(axis=0)) / 2, float(np.ptp(every, axis=0).max()) or 1.0
 
     def grid(points: Points) -> list[list[int]]:
-        places: list[list[int]] = np.rint((points - low) / size * _GRAIN).astype(int).tolist()
+        places: list[list[int]] = np.rint(((points - middle) / size + 0.5) * _GRAIN).astype(int).tolist()
         return places
 
     def side_of(side: Placed) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def test_a_map_of_one_side_and_of_a_single_passage() -> None:
     alone = lay_out(SPOTS[:1], (), (), Side("as it came", DOCUMENTS[:1], nothing), None)
     assert alone.layouts[0].after is None
     assert (alone.total, alone.alarms, alone.figures[0].alignment) == (1, (), None)
-    assert data_of(render(alone, "Map"))["layouts"][1]["sides"] == [{"spots": [[0, 0]], "queries": []}]
+    assert data_of(render(alone, "Map"))["layouts"][1]["sides"] == [{"spots": [[5000, 5000]], "queries": []}]
 
 
 def test_the_same_vectors_give_the_same_page(queries_moved: LibraryMap) -> None:
