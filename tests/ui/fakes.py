@@ -189,6 +189,9 @@ def _version(state: Literal["live", "kept"], embedder: str) -> IndexVersion:
     return IndexVersion(f"of-{embedder}", state, embedder, embedder, 384, NOW.isoformat(), 2, 0)
 
 
+_PIECES = 3  # of an answer, or files of a job, that come before `may_end` is asked
+
+
 class FakeLibrary:
     """`pace` seconds pass between two pieces of an answer and two files of a job."""
 
@@ -208,6 +211,8 @@ class FakeLibrary:
         self.index: tuple[IndexVersion, ...] = ()
         self.may_switch = threading.Event()  # cleared: a switch of the embedder waits before its first passage
         self.may_switch.set()
+        self.may_end = threading.Event()  # cleared: answers and jobs wait after a few pieces, unless they are stopped
+        self.may_end.set()
         self.unseen = 0
 
     def status(self) -> Status:
@@ -342,7 +347,7 @@ class FakeLibrary:
         added: list[str] = []
         failed: list[Failure] = []
         for done, path in enumerate(map(str, paths)):
-            if stop is not None and stop.is_set():
+            if self._halted(done, stop):
                 break
             if on_progress is not None:
                 on_progress(Progress(done, len(paths), path, done, done * self.pace, (len(paths) - done) * self.pace))
@@ -448,8 +453,8 @@ class FakeLibrary:
         time.sleep(self.pace)
         said = ""
         pieces = re.findall(r"\S+\s*", self._reply(passages))[:answer_tokens]
-        for piece in pieces:
-            if stop is not None and stop.is_set():
+        for done, piece in enumerate(pieces):
+            if self._halted(done, stop):
                 break
             said += piece
             yield Delta(piece)
@@ -469,6 +474,13 @@ class FakeLibrary:
                 shown=result.shown,
             )
         )
+
+    def _halted(self, done: int, stop: threading.Event | None) -> bool:
+        """Whether to stop after `done` pieces; before that, wait for as long as `may_end` says."""
+        halted = stop.is_set if stop is not None else lambda: False
+        while done == _PIECES and not halted() and not self.may_end.wait(0.02):
+            pass
+        return halted()
 
     def _passage(self, hit: Hit, question: str) -> Passage:
         wanted = set(_words(question))

@@ -71,7 +71,8 @@ def test_ask_stream_cite_open(address: str, window: Window) -> None:
     quiet(screen)
 
 
-def test_keys(address: str, window: Window) -> None:
+def test_keys(address: str, library: FakeLibrary, window: Window) -> None:
+    library.may_end.clear()
     screen = window(address).open()
     page = screen.page
     page.keyboard.press("/")
@@ -99,7 +100,7 @@ def test_keys(address: str, window: Window) -> None:
 
 
 def test_an_answer_survives_a_reload(address: str, library: FakeLibrary, window: Window) -> None:
-    library.pace = 0.1
+    library.may_end.clear()
     screen = window(address).open()
     screen.page.fill("#question", "When does the queen leave the hive, and the night train?")
     screen.page.keyboard.press("Enter")
@@ -107,6 +108,7 @@ def test_an_answer_survives_a_reload(address: str, library: FakeLibrary, window:
     screen.page.wait_for_function("location.hash.startsWith('#chat/')")
     screen.reload()
     screen.page.wait_for_selector("#live .turn")
+    library.may_end.set()
     screen.page.wait_for_selector("body:not(.busy) #thread .cite")
     assert screen.page.locator("#thread .turn").count() == 1
     quiet(screen)
@@ -115,7 +117,7 @@ def test_an_answer_survives_a_reload(address: str, library: FakeLibrary, window:
 def test_a_job_survives_a_reload_and_can_be_stopped(
     address: str, library: FakeLibrary, window: Window, tmp_path: Path
 ) -> None:
-    library.pace = 0.3
+    library.may_end.clear()
     paths = []
     for number in range(40):
         paths.append(tmp_path / f"zebra {number}.md")
