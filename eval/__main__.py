@@ -23,6 +23,7 @@ from eval import (
     cli_regression,
     cli_rivals,
     cli_run,
+    cli_training,
     cli_tuning,
 )
 from eval.answers import Asking
@@ -68,6 +69,7 @@ cli_documents.register(app, out, err)
 cli_own.register(app, out, err)
 cli_regression.register(app, out)
 cli_rivals.register(app, out, err)
+cli_training.register(app, out)
 cli_tuning.register(app, out, err)
 cli_clip.register(app, out, err)
 
