@@ -53,11 +53,13 @@ def quiet(screen: Screen) -> None:
     assert screen.problems == []
 
 
-def test_ask_stream_cite_open(address: str, window: Window) -> None:
+def test_ask_stream_cite_open(address: str, library: FakeLibrary, window: Window) -> None:
+    library.may_end.clear()
     screen = window(address).open()
     screen.page.fill("#question", "When does the queen leave the hive?")
     screen.page.keyboard.press("Enter")
     screen.page.wait_for_selector("#live .answer:has-text('The')")  # it streams: words before the end
+    library.may_end.set()
     screen.page.wait_for_selector("body:not(.busy) #thread .cite")
     assert screen.page.evaluate("location.hash").startswith("#chat/")
     assert "tokens/s" in screen.text(".small-print")
