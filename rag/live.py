@@ -84,9 +84,9 @@ class LiveIndex:
 
     def now(self) -> Index:
         """The index to use for what is asked now; ask again for the next thing."""
-        version = self._databases.live()
-        wanted = version, self._retriever_of(version)
-        with self._lock:
+        with self._lock:  # asked within it, so that nobody comes late with what was live before
+            version = self._databases.live()
+            wanted = version, self._retriever_of(version)
             if self._index is None or self._wanted != wanted:
                 base = self._embedder(version)
                 self._index = Index(version, base, self._tuned(wanted[1], base), self._databases, self._check)
