@@ -162,7 +162,7 @@ def why_not(verdict: Verdict | None, now: Grounds) -> str:
     if verdict is None:
         return "it was not judged yet"
     if verdict.outcome != "PASS":
-        return f"the gate says {verdict.outcome}: {verdict.reasons[0]}"
+        return f"the gate says {verdict.outcome}: {verdict.reasons[0].rstrip('.')}"
     if verdict.grounds.base != now.base:
         return "it was judged with another embedder than the one that is live"
     if verdict.grounds.index != now.index:
