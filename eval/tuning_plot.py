@@ -27,6 +27,9 @@ def draw(result: Mapping[str, Any], to: Path) -> None:
         axes.axhline(0, color="#888888", linewidth=0.8)
         axes.set(title=title, xlabel="pairs", ylabel="points of nDCG@10", xscale="log")
         axes.spines[["top", "right"]].set_visible(False)
+        counts = sorted({cell["taught"] for cell in result["cells"]})
+        axes.set_xticks(counts, list(map(str, counts)))
+        axes.minorticks_off()
     home.legend(frameon=False, fontsize=8)
     figure.savefig(to, format="svg", metadata={"Date": None})
 
