@@ -70,7 +70,7 @@ class Improver:
         self.gatherer = Gatherer(settings.home, databases)
         self.runs = runs_of(settings.home)
         self.picture_words = PictureWords(databases, self.gatherer, self.runs, image_embedder, words)
-        self._trainer = Trainer(settings.home, databases, index, self.gatherer, self.runs)
+        self._trainer = Trainer(settings.home, databases, index, self.gatherer, self.runs, reranker)
         self._settings = settings
         self._databases = databases
         self._index = index

@@ -181,8 +181,9 @@ class Reranker(Protocol):
     """Puts hits in a better order.
 
     `rerank` returns a permutation of what it was given, ranks renumbered from 1; the scores stay with the places. It
-    need not read all of them: what it read has "rerank" in `found_by`, the rest keeps its order. `load` loads the
-    weights ahead of the first question.
+    need not read all of them: what it read has "rerank" in `found_by`, the rest keeps its order. `score` gives
+    float32[N]: how well each passage answers a query, on a scale of its own. `load` loads the weights ahead of the
+    first question.
 
     Raises:
         ModelError: the model cannot be used.
@@ -194,6 +195,8 @@ class Reranker(Protocol):
     def load(self) -> None: ...
 
     def rerank(self, query: str, hits: Sequence[Hit]) -> list[Hit]: ...
+
+    def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]: ...
 
 
 @runtime_checkable

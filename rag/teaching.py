@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rag.errors import TuneError
 from rag.ingest.chunk import embedding_text
-from rag.protocols import Embedder, Store
+from rag.protocols import Embedder, Reranker, Store
 from rag.tune.canaries import Canary
 from rag.tune.feedback import Feedback
 from rag.tune.held_out import HeldOut, vectors_of
@@ -46,7 +46,8 @@ class Classroom:
     """What it takes to teach: the run's `folder`, the library and its `embedder`, what to stay clear of.
 
     `models` is where embedders are installed, `base_folder` where the library's own is, None where it has no files
-    here. Every other one of the `canaries` is for training; so the others show what is forgotten.
+    here. Every other one of the `canaries` is for training; so the others show what is forgotten. Losses that meet the
+    scores of a `reranker` need one.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class Classroom:
     options: TuneOptions
     on_step: Callable[[Step], None]
     stop: Event
+    reranker: Reranker | None = None
 
     @property
     def elsewhere(self) -> Sequence[Canary]:
@@ -297,6 +299,7 @@ def _trained(
             training,
             passages=known.vectors,
             dev=score if room.held_out.queries else None,
+            teacher=room.reranker.score if room.reranker is not None else None,
             replay=[canary.text for canary in room.elsewhere] if side == "both" else (),
             on_step=room.on_step,
             stop=room.stop,

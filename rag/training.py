@@ -22,7 +22,7 @@ from rag.gathering import Gatherer
 from rag.ingest.analyse import analyse_query
 from rag.ingest.chunk import embedding_text
 from rag.live import LiveIndex
-from rag.protocols import Embedder, Store
+from rag.protocols import Embedder, Reranker, Store
 from rag.retrieve.search import Searcher, legs_of
 from rag.teaching import Classroom, Taught, teach
 from rag.tune.canaries import FILE as CANARIES
@@ -49,7 +49,16 @@ _LIBRARIES = ("torch", "sentence-transformers", "transformers", "peft", "numpy")
 class Trainer:
     """Trains candidates of the library in `home`, whose live index is `index`."""
 
-    def __init__(self, home: Path, databases: Databases, index: LiveIndex, gatherer: Gatherer, runs: Runs) -> None:
+    def __init__(
+        self,
+        home: Path,
+        databases: Databases,
+        index: LiveIndex,
+        gatherer: Gatherer,
+        runs: Runs,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self.reranker = reranker
         self.home = home
         self.databases = databases
         self.index = index
@@ -165,6 +174,7 @@ class _Training:
             options=self._options,
             on_step=self._on_step,
             stop=self._stop,
+            reranker=self._trainer.reranker,
         )
         return teach(self._tier, lesson, room)
 

@@ -87,10 +87,14 @@ class OverlapReranker:
         if self._broken is not None:
             raise self._broken
 
-        def shared(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
-            return np.array([len(_folded(asked) & _folded(text)) for asked, text in pairs], np.float32)
+        return reranked(query, hits, _shared, budget_ms=60_000)
 
-        return reranked(query, hits, shared, budget_ms=60_000)
+    def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        return _shared([(query, passage) for passage in passages])
+
+
+def _shared(pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
+    return np.array([len(_folded(asked) & _folded(text)) for asked, text in pairs], np.float32)
 
 
 def highlight(question: str, passages: Sequence[Passage], embedder: Embedder, *, most: int = 2) -> tuple[Passage, ...]:

@@ -81,6 +81,14 @@ class CrossEncoderReranker:
             self._loaded()
             return reranked(query, hits, self._score, self._budget_ms)
 
+    def score(self, query: str, passages: Sequence[str]) -> NDArray[np.float32]:
+        """See `Reranker.score`; raises ModelError where the model cannot be used."""
+        if not passages:
+            return np.zeros(0, np.float32)
+        with self._lock:
+            self._loaded()
+            return self._score([(query, passage) for passage in passages])
+
     def _score(self, pairs: Sequence[tuple[str, str]]) -> NDArray[np.float32]:
         scores = self._loaded().predict(list(pairs), batch_size=_BATCH, show_progress_bar=False, convert_to_tensor=True)
         return np.asarray(scores.float().cpu().numpy(), np.float32)

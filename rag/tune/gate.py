@@ -216,6 +216,10 @@ def _canaries(count: int, mean: float, low: float) -> Finding:
     """Non-inferiority: the lower bound of what other subjects gain lies above -MARGIN."""
     if not count:
         return Finding("INCONCLUSIVE", "There are no questions about other subjects to see whether they get worse.")
+    if mean == low == 0:
+        return Finding(
+            "PASS", f"Nothing is forgotten: {_questions(count)} about other subjects get the same score as before."
+        )
     text = f"{_questions(count)} about other subjects: {_points(mean)} points of nDCG@10, {_points(low)} at worst"
     if mean <= -MARGIN:
         return Finding("FAIL", f"Too much is forgotten, {text}; {_points(-MARGIN)} may be lost.")

@@ -29,7 +29,7 @@ TextLoss = Literal["infonce", "triplet", "margin", "cosine-mse", "cosent", "kl",
 LEAST_PAIRS = 10  # fewer say nothing about how their owner asks
 
 Passages = Callable[[Sequence[str]], NDArray[np.float32]]
-Teacher = Callable[[str, Sequence[str]], Sequence[float]]
+Teacher = Callable[[str, Sequence[str]], Sequence[float] | NDArray[np.float32]]
 
 
 class TextEmbedderLike(Protocol):

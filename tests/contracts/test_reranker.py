@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rag.embed.device import place
@@ -54,6 +55,14 @@ def test_it_is_a_permutation_with_the_scores_of_the_places(reranker: Reranker) -
     assert [each.rank for each in found] == [1, 2, 3, 4, 5, 6]
     assert [each.score for each in found] == [each.score for each in given]
     assert {each.chunk.id: each.found_by[:1] for each in found} == {each.chunk.id: each.found_by for each in given}
+
+
+def test_passages_are_scored_one_by_one(reranker: Reranker) -> None:
+    scores = reranker.score(QUESTION, TEXTS)
+    assert (scores.dtype, scores.shape) == (np.float32, (len(TEXTS),))
+    assert reranker.score(QUESTION, []).shape == (0,)
+    for text, score in zip(TEXTS, scores, strict=True):  # alone it is the same, but for rounding in half precision
+        assert reranker.score(QUESTION, [text]) == pytest.approx(score, abs=0.05)
 
 
 def test_its_own_scores_fall_and_are_told(reranker: Reranker) -> None:
