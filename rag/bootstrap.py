@@ -23,7 +23,7 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
-    ("pytest",),
+    ("pytest", "-n", "2", "--dist", "loadfile"),  # two at a time; fixtures of a file are made once
 )
 
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             return _python("-m", "rag.cli", "serve", "--sample", str(ROOT / "corpus"), *rest)
         case ["test", *rest]:
             install()
-            steps = [(*check, *rest) if check == ("pytest",) else check for check in CHECKS]
+            steps = [(*check, *rest) if check[0] == "pytest" else check for check in CHECKS]
             return next((code for step in steps if (code := _python("-m", *step))), 0)
         case _:
             _say("usage: python3 -m rag.bootstrap setup | run [rag serve's options] | test [pytest's options]")
