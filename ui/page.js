@@ -281,7 +281,8 @@
 
   function light(number, on) {
     for (const card of $$("#sources .card")) card.classList.toggle("lit", on && card.dataset.number === number);
-    if (on) $("#sources .card.lit")?.scrollIntoView({ block: "nearest" });
+    // A finger hovers as it taps: a page that moved then would be tapped elsewhere.
+    if (on && matchMedia("(hover: hover)").matches) $("#sources .card.lit")?.scrollIntoView({ block: "nearest" });
   }
 
   function step(by) {

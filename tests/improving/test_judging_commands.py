@@ -17,7 +17,8 @@ from rag.tune.records import Candidate, ShownChunk, TuneOptions
 from rag.tune.watch import LEAST
 from tests.improving.made import asked, first, opened, teach, write_notes
 
-LEARNT = range(20)  # subjects that are learnt from; the gate asks about all others
+LEARNT = range(20)  # subjects that are learnt from
+ASKED = range(20, 30)  # subjects that the gate asks about
 WORSE = "1a-20260101-000000"
 CANARIES = """
 {"id": "a", "text": "Cheese ripens in caves.", "questions": ["What ripens?", "cheese", "caves"]}
@@ -29,7 +30,7 @@ CANARIES = """
 def trained(tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch) -> tuple[Path, str]:
     """The home of a library, and the name of a candidate that has learnt its owner's words."""
     folder = tmp_path_factory.mktemp("judging")
-    write_notes(folder / "notes")
+    write_notes(folder / "notes", range(ASKED.stop))
     library = opened(folder / "home")
     library.add([folder / "notes"])
     teach(library, LEARNT)
@@ -49,7 +50,7 @@ def keep_questions(library: Library) -> None:
     by_title = {Path(info.path).stem: info.id for info in library.documents()}
     library.improver.gatherer.questions.add(
         question(asked(kind, number), [by_title[f"{kind}{number}"]])
-        for number in range(LEARNT.stop, 30)
+        for number in ASKED
         for kind in ("report", "letter")
     )
 
