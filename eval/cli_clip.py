@@ -27,7 +27,7 @@ def register(app: typer.Typer, out: Console, err: Console) -> None:
     ) -> None:
         """Teach the small CLIP another person's words for drawn shapes; no picture is looked at again."""
         from eval.clip_words import PAIRS, measure, print_learnt
-        from eval.small_clip import train_small_clip
+        from eval.small_clip import train_small_clip, with_other_words
         from rag.environment import prepare_environment
 
         prepare_environment()
@@ -36,5 +36,6 @@ def register(app: typer.Typer, out: Console, err: Console) -> None:
                 clip = Path(folder) / "clip"
                 err.print("training the small CLIP, which takes about a minute")
                 train_small_clip(clip)
-            learnt = measure(clip, pairs or PAIRS, seeds)
+            with_other_words(clip, Path(folder) / "spelling")
+            learnt = measure(Path(folder) / "spelling", pairs or PAIRS, seeds)
         show({"learnt": [asdict(each) for each in learnt]}, as_json, out, print_learnt)

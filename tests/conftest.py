@@ -12,7 +12,7 @@ import pytest
 from rag.environment import prepare_environment
 from tests.browser import chromium, pytest_runtest_makereport, window  # noqa: F401  fixtures and a hook
 from tests.servers.llama_server import model_server  # noqa: F401  a fixture
-from tests.small_clip import small_clip  # noqa: F401  a fixture
+from tests.small_clip import small_clip, spelling_clip  # noqa: F401  fixtures
 
 prepare_environment()
 

@@ -34,3 +34,13 @@ def small_clip(pytestconfig: pytest.Config) -> Path:
         if not (folders / made_by / WEIGHTS).is_file():
             train_small_clip(folders / made_by)
     return folders / made_by
+
+
+@pytest.fixture(scope="session")
+def spelling_clip(small_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a tokenizer that can spell the words of another person, which mean nothing to it."""
+    from eval.small_clip import with_other_words
+
+    folder = tmp_path_factory.mktemp("spelling") / "clip"
+    with_other_words(small_clip, folder)
+    return folder

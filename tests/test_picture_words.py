@@ -41,8 +41,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture
-def library(tmp_path: Path, pictures: list[Path], small_clip: Path) -> Iterator[Library]:
-    library = opened(tmp_path, small_clip)
+def library(tmp_path: Path, pictures: list[Path], spelling_clip: Path) -> Iterator[Library]:
+    library = opened(tmp_path, spelling_clip)
     library.add([pictures[0].parent])
     yield library
     library.close()
@@ -80,7 +80,7 @@ def found_first(library: Library, scenes: list[Scene], pictures: list[Path]) -> 
 @pytest.mark.slow
 @pytest.mark.model
 def test_words_are_taught_found_by_and_taken_back(
-    library: Library, pictures: list[Path], small_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    library: Library, pictures: list[Path], spelling_clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bring(library, pictures[0].parent, {p.name: retold(s.caption) for p, s in zip(pictures, SCENES, strict=True)})
 
@@ -111,7 +111,7 @@ def test_words_are_taught_found_by_and_taken_back(
     assert after >= before + 0.1
     assert library.status().unseen == 0
     assert library.improver.picture_words.live == candidate.name
-    again = opened(tmp_path, small_clip)  # as another process sees it
+    again = opened(tmp_path, spelling_clip)  # as another process sees it
     assert found_first(again, asked, pictures) == after
     again.close()
 

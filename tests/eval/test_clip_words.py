@@ -17,11 +17,11 @@ def test_the_other_words_are_others() -> None:
 
 @pytest.mark.slow
 @pytest.mark.model
-def test_three_hundred_pairs_teach_it_another_person_s_words(small_clip: Path) -> None:
+def test_three_hundred_pairs_teach_it_another_person_s_words(spelling_clip: Path) -> None:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # twice as fast where others compute as well
     try:
-        (learnt,) = measure(small_clip, [300], seeds=1)
+        (learnt,) = measure(spelling_clip, [300], seeds=1)
     finally:
         torch.set_num_threads(threads)
     assert learnt.own[0] < 0.1  # words without a meaning
