@@ -2,8 +2,9 @@
 PYTHON ?= python3
 SERVE ?=
 PYTEST ?=
+DATA ?=
 
-.PHONY: help run test setup benchmarks
+.PHONY: help run test setup benchmarks experiments
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,3 +20,8 @@ setup: ## only set up .venv
 
 benchmarks: setup ## write docs/benchmarks.md from the runs in eval/results
 	@.venv/bin/python -m eval benchmarks
+
+experiments: setup ## the learning curve on public collections in BEIR layout, for hours (DATA=FOLDER of scifact and others)
+	@test -n "$(DATA)" || { echo "say where the collections are: make experiments DATA=FOLDER"; exit 2; }
+	@.venv/bin/python -m eval tune $(DATA)/scifact --canary $(DATA)/xquad-en --canary $(DATA)/limit-small \
+		--plot docs/learning-curve.svg
