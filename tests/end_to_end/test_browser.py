@@ -82,12 +82,11 @@ def quiet(screen: Screen) -> None:
 
 
 def answered(screen: Screen, question: str) -> None:
-    """Ask through the keyboard; the answer streams, ends and is cited."""
+    """Ask through the keyboard; the answer ends and is cited. How it streams is looked at in tests/ui/test_page.py."""
     screen.page.keyboard.press("/")
     screen.page.keyboard.type(question)
     turns = screen.page.locator("#thread .turn").count()
     screen.page.keyboard.press("Enter")
-    screen.page.wait_for_selector("#live .turn .answer")
     screen.page.wait_for_function(
         "n => document.querySelectorAll('#thread .turn').length > n", arg=turns, timeout=180_000
     )
