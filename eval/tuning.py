@@ -22,6 +22,7 @@ from eval.ask import HYBRID
 from eval.datasets import load
 from eval.learning import Ground, Lessons, Scores, embedded_anew, lessons, scores
 from eval.run import Progresses
+from rag.embed.query_side import QuerySideEmbedder
 from rag.embed.text import TextEmbedder
 from rag.ingest.analyse import analyse_query
 from rag.ingest.chunk import embedding_text
@@ -37,30 +38,9 @@ from rag.tune.statistics import bootstrap, sign_flip
 from rag.tune.train_text import TextTraining, train_text
 
 Rows = NDArray[np.float32]
-Turn = Callable[[Sequence[str], Rows], Rows]  # queries, and float32[N, D] of the base model -> float32[N, D]
 CurveTier = Literal["1a", "1b", "2"]
 ALL = 0  # of a number of pairs: as many as there are
 _DEPTH = 60  # passages that are ranked to find the first ten documents
-
-
-class QuerySide:
-    """An embedder whose queries are turned, those that are at home if there is a `home`; passages are as they were."""
-
-    def __init__(self, base: Embedder, turn: Turn, home: Home | None) -> None:
-        self._base = base
-        self._turn = turn
-        self._home = home
-        self.space, self.dim, self.fingerprint = base.space, base.dim, base.fingerprint
-        self.max_tokens, self.tokenizer_file, self.state = base.max_tokens, base.tokenizer_file, base.state
-        self.load, self.count_tokens = base.load, base.count_tokens
-
-    def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> Rows:
-        """See `Embedder.embed`."""
-        rows = self._base.embed(texts, kind)
-        if kind == "passage" or not len(rows):
-            return rows
-        turned = self._turn(texts, rows)
-        return turned if self._home is None else np.where(self._home.is_home(rows)[:, None], turned, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +155,7 @@ class Curve:
 
     # --- queries alone -----------------------------------------------------------------------------------------------
 
-    def _linear(self, pairs: Sequence[Pair], cell: Cell) -> Turn:
+    def _linear(self, pairs: Sequence[Pair], cell: Cell) -> dict[str, Any]:
         queries = self._embedder.embed([pair.query for pair in pairs], "query")
         positives = np.stack([self._rows[pair.positive.id] for pair in pairs])
         width = max(len(pair.negatives) for pair in pairs)
@@ -192,9 +172,9 @@ class Curve:
             library=self._home.rows,
             score=lambda found: self._ndcg(found.apply(asked), right),
         )
-        return lambda texts, rows: head.apply(rows)
+        return {"turn": head.apply}
 
-    def _encoder(self, pairs: Sequence[Pair], cell: Cell) -> Turn:
+    def _encoder(self, pairs: Sequence[Pair], cell: Cell) -> dict[str, Any]:
         to = self._kept / cell.name / "model"
         training = TextTraining(side="query", method="lora", seed=cell.seed)
         known = dict(zip(self._home.texts(), self._home.rows, strict=True))
@@ -207,26 +187,28 @@ class Curve:
             on_step=self._stepped(cell),
             folder=self._kept / cell.name,
         )
-        tuned = TextEmbedder(to, name=cell.name)
-        return lambda texts, rows: tuned.embed(texts, "query")
+        return {"model": TextEmbedder(to, name=cell.name)}
 
-    def _query_side(self, turn: Turn, pairs: Sequence[Pair]) -> dict[str, Any]:
-        """What became of the test questions and of the canaries with the home switch, and of the former without it."""
+    def _query_side(self, side: Mapping[str, Any], pairs: Sequence[Pair]) -> dict[str, Any]:
+        """What became of the test questions and of the canaries with the home switch, and of the former without it.
+
+        `side` are the arguments of QuerySideEmbedder.
+        """
         learnt = self._embedder.embed([pair.query for pair in pairs], "query")
         held_out, _ = self._held_out(0)
         away = self._embedder.embed([question.text for question in questions_of(load_canaries())], "query")
         home = Home(learnt, fit_threshold(nearness(held_out, learnt), nearness(away, learnt)))
-        switched = QuerySide(self._embedder, turn, home)
+        switched = QuerySideEmbedder(self._embedder, **side, is_home=home.is_home)
         after = scores(self._home, switched, self._progress)
         others = {name: self._switched(other, home, switched) for name, other in self._others.items()}
-        always = scores(self._home, QuerySide(self._embedder, turn, None), self._progress)
+        always = scores(self._home, QuerySideEmbedder(self._embedder, **side), self._progress)
         return {
             "at_home": float(home.is_home(self._queries(self._home)).mean()),
             "gain_without_switch": float(_gains(self._before, always).mean()),
             **self._told(after, others),
         }
 
-    def _switched(self, other: Ground, home: Home, switched: QuerySide) -> Scores:
+    def _switched(self, other: Ground, home: Home, switched: Embedder) -> Scores:
         """Only questions that are at home are asked again: the others get the vectors that they had."""
         changed = home.is_home(self._queries(other))
         asked = [name for name, at_home in zip(other.dataset.queries, changed, strict=True) if at_home]

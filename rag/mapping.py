@@ -4,7 +4,6 @@ It is of versions of the index and of candidates, by name: "v2" is a version wit
 "1a-20261121-154501" the live version with queries as that candidate embeds them.
 """
 
-import errno
 import random
 import time
 from bisect import bisect_right
@@ -18,7 +17,8 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.errors import DiskFull, IndexMismatch, TuneError
+from rag.errors import IndexMismatch, TuneError
+from rag.files import write_whole
 from rag.live import LiveIndex
 from rag.protocols import Embedder, Store
 from rag.records import Chunk
@@ -200,7 +200,8 @@ class Mapper:
 
     def _written(self, drawn: LibraryMap, name: str) -> MadeMap:
         path = self._folder / f"{name}.html"
-        _write(path, render(drawn, f"Map of the library: {' and '.join(drawn.names)}"))
+        page = render(drawn, f"Map of the library: {' and '.join(drawn.names)}")
+        write_whole(path, page.encode(), TuneError)
         return MadeMap(
             path, drawn.names, len(drawn.spots), drawn.total, len(drawn.queries), drawn.figures, drawn.alarms
         )
@@ -285,16 +286,3 @@ def _embedded(embedder: Embedder, asked: Sequence[_Asked]) -> Vectors:
     if not asked:
         return np.zeros((0, embedder.dim), np.float32)
     return embedder.embed([each.query for each in asked], "query")
-
-
-def _write(path: Path, page: str) -> None:
-    """Write the page whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, "utf-8")
-        part.replace(path)
-    except OSError as exc:
-        if exc.errno == errno.ENOSPC:
-            raise DiskFull(f"cannot write {str(path)!r}: the disk is full; make room and try again") from exc
-        raise TuneError(f"cannot write {str(path)!r}: {exc.strerror or exc}") from exc

@@ -182,7 +182,8 @@ def _place(name: str, head: Html) -> list[gr.HTML]:
     """A page of its own: what stands above it, what is going on there, and the rest."""
     with gr.Column(elem_id=f"place-{name}", elem_classes="place"):
         _part(f"{name}-head", head)
-        return [_part(f"{name}-work"), _part(name)]
+        waiting = tag("p", "Looking at what there is…", class_="waiting late", role="status")
+        return [_part(f"{name}-work"), _part(name, waiting)]
 
 
 def _bridge() -> gr.HTML:

@@ -1,14 +1,13 @@
 """An embedder whose queries have learnt: passages are its base's, and so is what it takes to compare with them."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.embed.wrapped import WrappedEmbedder
 from rag.protocols import Embedder
-from rag.records import ModelState
 
 Rows = NDArray[np.float32]
 IsHome = Callable[[Rows], NDArray[np.bool_]]
@@ -19,7 +18,7 @@ Remember = Callable[[Rows, Rows], Rows]
 """Vectors of the base, by which a query is known again, and those so far -> those with what is remembered of them."""
 
 
-class QuerySideEmbedder:
+class QuerySideEmbedder(WrappedEmbedder):
     """An Embedder of `base`'s space and fingerprint. Queries at home take the tuned side, all others the base's.
 
     Args:
@@ -39,32 +38,16 @@ class QuerySideEmbedder:
         is_home: IsHome | None = None,
         remember: Remember | None = None,
     ) -> None:
-        self._base = base
+        super().__init__(base)
         self._model = model
         self._turn = turn
         self._is_home = is_home
         self._remember = remember
-        self.space, self.dim, self.max_tokens = base.space, base.dim, base.max_tokens
-
-    @property
-    def fingerprint(self) -> str:
-        return self._base.fingerprint
-
-    @property
-    def tokenizer_file(self) -> Path | None:
-        return self._base.tokenizer_file
-
-    @property
-    def state(self) -> ModelState:
-        return self._base.state
 
     def load(self) -> None:
-        self._base.load()
+        super().load()
         if self._model is not None:
             self._model.load()
-
-    def count_tokens(self, text: str) -> int:
-        return self._base.count_tokens(text)
 
     def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> Rows:
         """See `Embedder.embed`."""

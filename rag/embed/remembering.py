@@ -10,42 +10,23 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.embed.wrapped import WrappedEmbedder
 from rag.protocols import Embedder
-from rag.records import ModelState
 
 _KEY = 16  # bytes of a sha256: texts themselves are not kept
 
 
-class RememberingEmbedder:
+class RememberingEmbedder(WrappedEmbedder):
     """`base` as an Embedder that remembers; `save` keeps what was asked for since it was opened, and forgets the rest.
 
     The file at `path` is read with the first text. One of another embedder, or that cannot be read, counts as empty.
     """
 
     def __init__(self, base: Embedder, path: Path) -> None:
-        self._base = base
+        super().__init__(base)
         self._path = path
         self._known: dict[bytes, NDArray[np.float32]] | None = None
         self._asked: set[bytes] = set()
-        self.space, self.dim, self.max_tokens = base.space, base.dim, base.max_tokens
-
-    @property
-    def fingerprint(self) -> str:
-        return self._base.fingerprint
-
-    @property
-    def tokenizer_file(self) -> Path | None:
-        return self._base.tokenizer_file
-
-    @property
-    def state(self) -> ModelState:
-        return self._base.state
-
-    def load(self) -> None:
-        self._base.load()
-
-    def count_tokens(self, text: str) -> int:
-        return self._base.count_tokens(text)
 
     def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]:
         """See `Embedder.embed`; only texts that are new reach the model."""

@@ -5,15 +5,14 @@ embedder is not: only the vectors of pictures are its own, they are kept apart f
 and missing ones are made by looking again.
 """
 
-import errno
 import json
-import os
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rag.errors import DiskFull, IndexMismatch, StoreError
+from rag.errors import IndexMismatch, StoreError
+from rag.files import write_whole
 from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder
 
 _SCHEMA = 3  # 1 knew no image embedder, 2 not how the settings name the text embedder
@@ -151,20 +150,8 @@ def as_manifest(values: Any, name: str) -> Manifest:
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
-    """Write the file whole or not at all, also through a crash or a power cut."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(asdict(manifest), file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as exc:
-        beside.unlink(missing_ok=True)
-        if exc.errno == errno.ENOSPC:
-            raise DiskFull(f"cannot write {str(path)!r}: the disk is full; make room and try again") from exc
-        raise StoreError(f"cannot write {str(path)!r}: {exc}") from exc
+    """Write the file; DiskFull or StoreError where it cannot be."""
+    write_whole(path, json.dumps(asdict(manifest), indent=2).encode(), StoreError)
 
 
 _REMEDY = "move the folder away and add the files again"

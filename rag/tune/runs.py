@@ -3,9 +3,7 @@
 A folder without a candidate is of a run that has not ended, or never will.
 """
 
-import errno
 import json
-import os
 import re
 import time
 from dataclasses import asdict
@@ -14,7 +12,8 @@ from typing import Any, TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from rag.errors import DiskFull, TuneError
+from rag.errors import TuneError
+from rag.files import write_whole
 from rag.tune.records import Candidate, Tier, Verdict
 
 CANDIDATE, VERDICT, MANIFEST = "candidate.json", "verdict.json", "run.json"
@@ -104,19 +103,8 @@ def runs_of(home: Path) -> Runs:
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write a JSON file whole or not at all, also through a crash or a power cut."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(values, file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as exc:
-        beside.unlink(missing_ok=True)
-        if exc.errno == errno.ENOSPC:
-            raise DiskFull(f"cannot write {str(path)!r}: the disk is full; make room and try again") from exc
-        raise TuneError(f"cannot write {str(path)!r}: {exc}") from exc
+    """Write a JSON file; DiskFull or TuneError where it cannot be."""
+    write_whole(path, json.dumps(values, indent=2, ensure_ascii=False).encode(), TuneError)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -1,7 +1,5 @@
 """Arrays in a safetensors file: written whole or not at all, read with their shapes made sure of."""
 
-import errno
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,7 +8,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from rag.errors import DiskFull, TuneError
+from rag.errors import TuneError
+from rag.files import write_whole
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -22,18 +21,8 @@ def write_tensors(path: Path, arrays: Arrays) -> None:
         DiskFull: there is no room; what was there before stays.
         TuneError: it cannot be written for another reason.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with beside.open("wb") as file:
-            file.write(save({name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}))
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as exc:
-        beside.unlink(missing_ok=True)
-        if exc.errno == errno.ENOSPC:
-            raise DiskFull(f"cannot write {str(path)!r}: the disk is full; make room and try again") from exc
-        raise TuneError(f"cannot write {str(path)!r}: {exc}") from exc
+    data = save({name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()})
+    write_whole(path, data, TuneError)
 
 
 def read_tensors(path: Path, dimensions: Mapping[str, int]) -> dict[str, NDArray[np.float32]]:

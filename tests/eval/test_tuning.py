@@ -9,12 +9,11 @@ import pytest
 
 from eval.cache import CachedEmbedder
 from eval.learning import Ground, embedded_anew, ground, lessons, scores
-from eval.tuning import Cell, Curve, QuerySide
+from eval.tuning import Cell, Curve
 from eval.tuning_plot import draw
 from rag.config import Settings
 from rag.embed.hashing import HashingEmbedder
 from rag.records import document_id
-from rag.tune.home import Home
 
 SUBJECTS = [f"{kind} {thing}" for kind in ("copper", "oak", "wool", "glass") for thing in ("kettle", "ladder", "scarf")]
 
@@ -83,16 +82,6 @@ def test_a_trial_of_other_passages_leaves_the_index_as_it_was(things: Ground) ->
     with embedded_anew(things, Opposite(dim=48), quiet):
         np.testing.assert_allclose(rows(), -before, atol=1e-6)
     np.testing.assert_array_equal(rows(), before)
-
-
-def test_only_questions_at_home_are_turned(embedder: CachedEmbedder) -> None:
-    learnt = embedder.embed(["where is the oak ladder"], "query")
-    side = QuerySide(embedder, lambda texts, rows: -rows, Home(learnt, threshold=0.9))
-    asked = ["where is the oak ladder", "quite another matter"]
-    turned, base = side.embed(asked, "query"), embedder.embed(asked, "query")
-    np.testing.assert_array_equal(turned[0], -base[0])
-    np.testing.assert_array_equal(turned[1], base[1])
-    np.testing.assert_array_equal(side.embed(asked, "passage"), embedder.embed(asked, "passage"))
 
 
 def test_a_cell_is_measured_once_and_kept(folder: Path, things: Ground, tmp_path: Path) -> None:
