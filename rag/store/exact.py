@@ -18,7 +18,16 @@ def cosines(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> NDArray
     return cosine
 
 
-def best(ids: Sequence[str], scores: NDArray[np.float64], k: int) -> list[int]:
+def may_be_nearest(vectors: NDArray[np.float32], query: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The rows of `vectors` (float32[N, D]) among which are the `k` nearest: one fast product finds them.
+
+    Its rounding may be off by a little, so a little more is kept, whose exact cosines are then worth taking.
+    """
+    rough = vectors @ query
+    return np.flatnonzero(rough >= kth_highest(rough, k) - 1e-4 * float(np.linalg.norm(query)))
+
+
+def best(ids: Sequence[str] | Sequence[int], scores: NDArray[np.float64], k: int) -> list[int]:
     """The positions of the k highest scores, best first, ties by id."""
     if k <= 0:
         return []

@@ -9,6 +9,8 @@ What LanceDB does, found by experiment with 0.40, and what is made of it here:
 - An upsert of some columns moves the whole row, bit by bit as it was, to the end of the table: what it costs depends
   on the rows that it names (0.2 s of it is looking for them, at 100,000 rows), not on the size of the column.
 - `optimize` rewrites the word index (3 s at 100,000 rows), so it runs after many changes, not after each.
+- A search costs 7 ms at least, whatever it finds. So a small index that is asked again and again without a change in
+  between is held in memory (`rag/store/held_rows.py`), which answers in less than one.
 """
 
 import errno
@@ -16,6 +18,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -34,6 +37,7 @@ from rag.filters import Filter
 from rag.records import Chunk, EmbeddedChunk, Match
 from rag.store.checks import checked, checked_query, checked_vectors, dimension, normal_words
 from rag.store.exact import best, cosines, kth_highest
+from rag.store.held_rows import HeldRows
 from rag.store.lance_rows import (
     CHUNK_COLUMNS,
     CHUNK_FIELDS,
@@ -74,6 +78,17 @@ _SLACK = 8  # rows fetched beyond k at first, to see whether a tie goes on there
 _TIE = 1e-5  # of the score: above float32's rounding, below any difference that matters
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """When the index is held in memory: up to `chunks`, from the `asked`-th read of the same version on.
+
+    A question reads three to eight times, so a single one, and one between two writes, do not pay for the holding.
+    """
+
+    chunks: int = 20_000  # half a second to read, 120 MB with vectors of 384 numbers
+    asked: int = 10
+
+
 class LanceStore:
     """A Store in `folder` whose `spaces` map a name to the dimension of its vectors. Threads may share it.
 
@@ -83,7 +98,13 @@ class LanceStore:
     vectors of two models never meet, and gives back the room of the old ones when it tidies up.
     """
 
-    def __init__(self, folder: Path, spaces: Mapping[str, int], made_by: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spaces: Mapping[str, int],
+        made_by: Mapping[str, str] | None = None,
+        holding: Holding = Holding(),
+    ) -> None:
         self._spaces = dict(spaces)
         self._made_by = dict(made_by or {})
         self._columns = {name: SpaceColumns.of(name, dim, self._made_by.get(name)) for name, dim in spaces.items()}
@@ -91,6 +112,9 @@ class LanceStore:
         self._changed_rows = self._writes = 0
         self._removed = False  # since the word index was built: its statistics still count what is gone
         self._samples: dict[tuple[str, int], tuple[int, NDArray[np.float32]]] = {}  # with the table's version
+        self._holding, self._reading = holding, threading.Lock()
+        self._asked = 0, 0  # a version of the table, and how often it was read
+        self._held: tuple[int, HeldRows] | None = None  # with the table's version
         with _translated(f"open the index in {str(folder)!r}"):
             self._table = self._open(folder)
             self._complete()
@@ -112,6 +136,8 @@ class LanceStore:
 
     def get(self, ids: Sequence[str]) -> list[Chunk]:
         with _translated("read chunks"):
+            if held := self._in_memory():
+                return held.get(ids)
             found = {chunk.id: chunk for chunk in to_chunks(self._rows(is_one_of("id", ids), CHUNK_COLUMNS))}
         return [found[name] for name in ids if name in found]
 
@@ -131,6 +157,8 @@ class LanceStore:
     def vectors(self, space: str, ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         columns = self._of(space)
         with _translated("read vectors"):
+            if held := self._in_memory():
+                return held.vectors(space, ids)
             rows = self._rows(is_one_of("id", ids), ["id", columns.vectors.name])
         rows = rows.filter(rows[columns.vectors.name].is_valid())  # asked of LanceDB, it would read the whole column
         return dict(zip(rows["id"].to_pylist(), matrix(rows, columns), strict=True))
@@ -158,6 +186,8 @@ class LanceStore:
     def sample(self, space: str, n: int) -> NDArray[np.float32]:
         columns = self._of(space)
         with _translated("read vectors"):
+            if held := self._in_memory():
+                return held.sample(space, n)
             version = int(self._table.version)
             kept = self._samples.get((space, n))
             if kept is not None and kept[0] == version:
@@ -186,6 +216,8 @@ class LanceStore:
             return rows, cosines(matrix(rows, columns), query)
 
         with _translated("search by vector"):
+            if held := self._in_memory():
+                return held.nearest(space, query, k, where)
             exactly = self._is_small(where)
             return self._top(nearest, k)
 
@@ -200,6 +232,8 @@ class LanceStore:
             return rows, np.asarray(rows["_score"], np.float64)
 
         with _translated("search by words"):
+            if held := self._in_memory():
+                return held.wordiest(terms.split(), k, where)
             return self._top(wordiest, k) if terms else []
 
     def count(self, where: Filter | None = None, without: str | None = None) -> int:
@@ -309,6 +343,30 @@ class LanceStore:
         return {index.name for index in self._table.list_indices()}
 
     # --- reading -------------------------------------------------------------------------------------------------
+
+    def _in_memory(self) -> HeldRows | None:
+        """The whole index as it is now, if it is held or worth it; no thread waits while another reads it."""
+        version, held = int(self._table.version), self._held
+        if held is not None and held[0] == version:
+            return held[1]
+        self._held = None
+        self._asked = version, (self._asked[1] if self._asked[0] == version else 0) + 1
+        if self._asked[1] < self._holding.asked or self._table.count_rows() > self._holding.chunks:
+            return None
+        if not self._reading.acquire(blocking=False):
+            return None
+        try:
+            return self._hold(version)
+        finally:
+            self._reading.release()
+
+    def _hold(self, version: int) -> HeldRows | None:
+        vectors = [columns.vectors.name for columns in self._columns.values()]
+        held = HeldRows(self._rows("true", [*CHUNK_COLUMNS, WORDS_COLUMN, *vectors]), self._columns)
+        if int(self._table.version) != version:  # written to in between
+            return None
+        self._held = version, held
+        return held
 
     def _of(self, space: str) -> SpaceColumns:
         dimension(space, self._spaces)

@@ -1,10 +1,4 @@
-"""Everything in memory, everything exact: the oracle that other stores are compared with, and a store for tests.
-
-BM25 is Okapi's with Lucene's idf (Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3;
-Lucene's BM25Similarity for the "1 +" that keeps idf positive), in the variant that LanceDB computes: the numerator
-keeps its factor k1 + 1, a chunk's length is its exact number of terms, statistics are those of all chunks that have
-terms whatever the filter, and a term that stands twice in the query counts twice.
-"""
+"""Everything in memory, everything exact: the oracle that other stores are compared with, and a store for tests."""
 
 import threading
 from collections import Counter, defaultdict
@@ -17,12 +11,10 @@ from numpy.typing import NDArray
 
 from rag.filters import Filter
 from rag.records import Chunk, EmbeddedChunk, Match, Vector, rows
+from rag.store.bm25 import term_scores
 from rag.store.checks import checked, checked_query, checked_vectors, dimension, normal_words
-from rag.store.exact import best, cosines, kth_highest
+from rag.store.exact import best, cosines, may_be_nearest
 from rag.store.matching import matches
-
-K1 = 1.2
-B = 0.75
 
 Postings = dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]]  # term -> chunk positions, times it stands there
 
@@ -167,8 +159,7 @@ class _Snapshot:
         positions, matrix = self.matrices[space]
         kept = self.allowed(where)[positions]
         positions, matrix = positions[kept], matrix[kept]
-        rough = matrix @ query  # one fast product finds the candidates, whose exact cosines are then taken
-        near = np.flatnonzero(rough >= kth_highest(rough, k) - 1e-4 * float(np.linalg.norm(query)))
+        near = may_be_nearest(matrix, query, k)
         return self._matches(positions[near], cosines(matrix[near], query), k)
 
     def wordiest(self, words: str, k: int, where: Filter | None) -> list[Match]:
@@ -178,16 +169,14 @@ class _Snapshot:
         return self._matches(found, scores[found], k)
 
     def _bm25(self, words: str) -> NDArray[np.float64]:
-        """float64[N]: sum over the query's terms of idf * tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / mean))."""
-        total = np.count_nonzero(self.lengths)
+        """float64[N] >= 0: the BM25 of each chunk."""
+        worded = int(np.count_nonzero(self.lengths))
         scores = np.zeros(len(self.embedded))
         for term, repeats in Counter(words.split()).items():
-            if term not in self.postings:
-                continue
-            positions, times = self.postings[term]
-            idf = np.log(1 + (total - len(positions) + 0.5) / (len(positions) + 0.5))
-            norm = 1 - B + B * self.lengths[positions] * total / self.lengths.sum()
-            scores[positions] += repeats * idf * times * (K1 + 1) / (times + K1 * norm)
+            if term in self.postings:
+                positions, times = self.postings[term]
+                mean_length = float(self.lengths.sum() / worded)
+                scores[positions] += repeats * term_scores(times, self.lengths[positions], worded, mean_length)
         return scores
 
     def _matches(self, positions: NDArray[np.int64], scores: NDArray[np.float64], k: int) -> list[Match]:

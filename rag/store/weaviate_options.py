@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from weaviate.classes.config import Configure, ConsistencyLevel, Reconfigure, StopwordsPreset, VectorDistances
 
-from rag.store.weaviate_rows import K1, PROPERTIES, B
+from rag.store.bm25 import K1, B
+from rag.store.weaviate_rows import PROPERTIES
 
 EXACT_BELOW = 40_000  # vectors that a filter leaves; fewer are compared one by one, more are found by the graph
 _WIDEST = 500  # candidates of the server's own choice, however many hits are wanted

@@ -21,8 +21,6 @@ from weaviate.classes.data import DataObject
 from rag.records import Chunk, EmbeddedChunk, Vector
 from rag.store.checks import normal_words
 
-K1, B = 1.2, 0.75
-
 _CHUNK = TypeAdapter(Chunk)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OBJECTS = uuid5(NAMESPACE_URL, "commonplace:chunk")

@@ -26,6 +26,7 @@ from weaviate.exceptions import UnexpectedStatusCodeError
 from rag.errors import IndexMismatch
 from rag.filters import Filter
 from rag.records import Chunk, EmbeddedChunk, Match
+from rag.store.bm25 import K1
 from rag.store.checks import checked, checked_query, checked_vectors, dimension, normal_words
 from rag.store.exact import best, cosines, kth_highest
 from rag.store.weaviate_connection import Address, Connection
@@ -33,7 +34,6 @@ from rag.store.weaviate_filters import A_CHUNK, all_of, condition, has, is_one_o
 from rag.store.weaviate_objects import MOST, Objects
 from rag.store.weaviate_options import DEFAULTS, ServerOptions, vector_config, walk_of, with_walk
 from rag.store.weaviate_rows import (
-    K1,
     PROPERTIES,
     Properties,
     key,

@@ -17,7 +17,7 @@ from rag.errors import InvalidQuery, StoreError
 from rag.filters import And, Dated, Filter, In, Not, Or, Tagged, Under
 from rag.protocols import Store
 from rag.records import Box, EmbeddedChunk, Match, Vector
-from rag.store.lance_store import LanceStore
+from rag.store.lance_store import Holding, LanceStore
 from rag.store.matching import matches
 from rag.store.memory_store import MemoryStore
 from rag.store.weaviate_options import ServerOptions
@@ -39,7 +39,8 @@ def as_a_tenant(folder: Path, spaces: Mapping[str, int]) -> WeaviateStore:
 
 MAKERS: dict[str, Callable[[Path, Mapping[str, int]], Store]] = {
     "memory": lambda folder, spaces: MemoryStore(spaces),
-    "lance": LanceStore,
+    "lance": lambda folder, spaces: LanceStore(folder, spaces, holding=Holding(chunks=0)),
+    "lance in memory": lambda folder, spaces: LanceStore(folder, spaces, holding=Holding(asked=1)),
     "weaviate": on_a_server,
     "tenant": as_a_tenant,
 }

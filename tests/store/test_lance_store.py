@@ -18,9 +18,11 @@ from rag.records import Box, EmbeddedChunk
 from rag.store import lance_store
 from rag.store.lance_rows import SpaceColumns, to_table
 from rag.store.lance_rows import schema as lance_schema
-from rag.store.lance_store import LanceStore
+from rag.store.lance_store import Holding, LanceStore
 from rag.store.memory_store import MemoryStore
 from tests.store.made import SPACES, axis, embedded, random_documents, unit
+
+ON_DISK = Holding(chunks=0)
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(folder: Path) -> LanceStore:
-    return LanceStore(folder, SPACES)
+    return LanceStore(folder, SPACES, holding=ON_DISK)
 
 
 def raw_table(folder: Path) -> lancedb.table.Table:
@@ -152,7 +154,7 @@ def indexed(indexed_once: tuple[MemoryStore, Path], monkeypatch: pytest.MonkeyPa
     oracle, folder = indexed_once
     monkeypatch.setattr(lance_store, "INDEX_FROM", 2000)
     monkeypatch.setattr(lance_store, "EXACT_BELOW", 1000)
-    store = LanceStore(folder, SPACES)
+    store = LanceStore(folder, SPACES, holding=ON_DISK)
     for each in (oracle, store):
         each.replace_documents({"late": [], "words": []})
     store.maintain()
@@ -394,7 +396,7 @@ from pathlib import Path
 import numpy as np
 from rag.errors import DiskFull
 from rag.store.catalogue import Catalogue
-from rag.store.lance_store import LanceStore
+from rag.store.lance_store import Holding, LanceStore
 from tests.store.made import SPACES, random_documents, written
 
 disk, rng = Path(sys.argv[1]), np.random.default_rng(0)
@@ -441,7 +443,9 @@ def test_a_full_disk_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
     assert "went on" in done.stdout
 
 
-def test_threads_may_search_while_one_writes(store: LanceStore) -> None:
+@pytest.mark.parametrize("holding", [ON_DISK, Holding(asked=2)])
+def test_threads_may_search_while_one_writes(folder: Path, holding: Holding) -> None:
+    store = LanceStore(folder, SPACES, holding=holding)
     rng = np.random.default_rng(8)
     store.replace_documents(random_documents(rng, range(100)))
     stop, failures = threading.Event(), []
