@@ -100,7 +100,7 @@ def _guide(base: Path, pairs: list[Pair], device: str) -> Guide:
     model, examples = TextModel(base, device), examples_of(pairs)  # type: ignore[arg-type]  # checked by `place`
     queries, documents = model.embed(examples.queries, "query"), model.embed(examples.documents, "passage")
     there = torch.from_numpy(queries).to(model.device), torch.from_numpy(documents).to(model.device)
-    return Guide(*there, torch.zeros((0, 0)))
+    return Guide(*there, replay=there[1][:0], library=there[1][:0])
 
 
 def _objective(base: Path, pairs: list[Pair], guide: Guide, training: TextTraining) -> TextObjective:

@@ -184,6 +184,7 @@ class Curve:
             to,
             training,
             passages=lambda texts: np.stack([known[text] for text in texts]),
+            library=self._home.rows,
             on_step=self._stepped(cell),
             folder=self._kept / cell.name,
         )

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 Rows = NDArray[np.float32]
 
 _NEGATIVES = 8  # of a pair at most that the linear head sees
-_LIBRARY = 20_000  # passages of the library that it draws others from
+_LIBRARY = 20_000  # passages of the library that tiers 1a and 1b draw others from
 _CHECKPOINTS, _TRAINED = "checkpoints", "trained"
 
 
@@ -298,6 +298,7 @@ def _trained(
             to,
             training,
             passages=known.vectors,
+            library=room.store.sample(room.embedder.space, _LIBRARY) if side == "query" else None,
             dev=score if room.held_out.queries else None,
             teacher=room.reranker.score if room.reranker is not None else None,
             replay=[canary.text for canary in room.elsewhere] if side == "both" else (),

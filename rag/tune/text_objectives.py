@@ -17,21 +17,29 @@ from rag.tune.train_text import LEAST_PAIRS, Plan, Teacher, TextLoss, TextTraini
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """Vectors of the model before training: float32[Q, D] of queries, [M, D] of documents, [R, D] of replay texts."""
+    """Vectors of the model before training: float32[Q, D] of queries, [M, D] of documents, [R, D] of replay texts.
+
+    `library` [L, D] is of passages that no pair names.
+    """
 
     queries: Tensor
     documents: Tensor
     replay: Tensor
+    library: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The pairs of one step and the texts that they need, each once, as places in `Examples`."""
+    """The pairs of one step and the texts that they need, each once, as places in `Examples`.
+
+    `others` int64[K] are places in `Guide.library`.
+    """
 
     rows: tuple[Row, ...]
     queries: tuple[int, ...]
     documents: tuple[int, ...]
     replay: tuple[int, ...]
+    others: Tensor
 
 
 class TextObjective(CachedLossMixin, nn.Module):
@@ -119,6 +127,7 @@ class TextObjective(CachedLossMixin, nn.Module):
             tuple(sorted(queries, key=lambda i: (len(self._examples.queries[i]), i))),
             tuple(sorted(documents, key=lambda i: (len(self._examples.documents[i]), i))),
             tuple(sorted((int(i) for i in replay), key=lambda i: (len(self._replay[i]), i))),
+            torch.from_numpy(self._plan.drawn(step)),
         )
 
     def _in_turn(self, row: Row, step: int) -> Row:
@@ -134,15 +143,18 @@ class TextObjective(CachedLossMixin, nn.Module):
         answers = set(own)
         columns = own + [place for place in batch.documents if place not in answers]
         rows = [row.query for row in batch.rows]
-        near = losses.likely_positives(self._guide.queries[rows], self._guide.documents[columns])
+        others = self._guide.library[batch.others.to(self._guide.library.device)]
+        guide = torch.cat([self._guide.documents[columns], others])
+        near = losses.likely_positives(self._guide.queries[rows], guide)
         place = torch.tensor(columns)
         for i, row in enumerate(batch.rows):
-            near[i, torch.isin(place, torch.tensor(row.negatives, dtype=torch.long)).to(near.device)] = False
-            near[i, torch.isin(place, torch.tensor(sorted(self._examples.right[row.query]))).to(near.device)] = True
+            wrong, right = row.negatives, sorted(self._examples.right[row.query])
+            near[i, : len(place)][torch.isin(place, torch.tensor(wrong, dtype=torch.long)).to(near.device)] = False
+            near[i, : len(place)][torch.isin(place, torch.tensor(right)).to(near.device)] = True
         near[:, _again(columns)] = True  # a passage counts once, however many pairs it answers
         return losses.info_nce(
             queries[_places(rows, batch.queries)],
-            documents[_places(columns, batch.documents)],
+            torch.cat([documents[_places(columns, batch.documents)], others]),
             temperature=self._training.temperature,
             weights=queries.new_tensor([row.weight for row in batch.rows]),
             ignored=near,

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from torch import Tensor
 from torch.optim import Optimizer
@@ -29,6 +30,8 @@ from rag.tune.text_model import WEIGHTS, Kind, TextModel
 from rag.tune.text_objectives import Guide, TextObjective, usable
 from rag.tune.train_text import Passages, Plan, Teacher, TextEmbedderLike, TextTrained, TextTraining, fingerprint_of
 
+Rows = NDArray[np.float32]
+
 _LIBRARIES = ("torch", "sentence-transformers", "transformers", "accelerate", "peft", "safetensors")
 
 
@@ -41,6 +44,7 @@ class Run:
         pairs: Sequence[Pair],
         training: TextTraining,
         passages: Passages | None,
+        library: Rows | None,
         dev: Callable[[TextEmbedderLike], float] | None,
         teacher: Teacher | None,
         replay: Sequence[str],
@@ -58,10 +62,18 @@ class Run:
         examples = replace(examples, rows=usable(examples, training.loss, teacher))
         self.model = TextModel(base, training.device, training.precision)
         self._manifest = _manifest(base, pairs, training, replay, self.model)
-        guide = _guide(self.model, examples, replay if training.anchor else (), training, passages)
+        guide = _guide(self.model, examples, replay if training.anchor else (), training, passages, library)
         self._lora = self.model.add_lora(training.rank, training.seed) if training.method == "lora" else None
         self.weights = self.model.trainable()
-        self.plan = Plan(len(examples.rows), training.batch, training.epochs, len(guide.replay), training.seed)
+        self.plan = Plan(
+            len(examples.rows),
+            training.batch,
+            training.epochs,
+            len(guide.replay),
+            training.seed,
+            len(guide.library),
+            training.others,
+        )
         self.objective = TextObjective(
             self.model, examples, replay, guide, self.plan, training, _scores(examples, training, teacher)
         )
@@ -234,7 +246,12 @@ def _arguments(run: Run) -> SentenceTransformerTrainingArguments:
 
 
 def _guide(
-    model: TextModel, examples: Examples, replay: Sequence[str], training: TextTraining, passages: Passages | None
+    model: TextModel,
+    examples: Examples,
+    replay: Sequence[str],
+    training: TextTraining,
+    passages: Passages | None,
+    library: Rows | None,
 ) -> Guide:
     """What the model said before training, as far as the training asks."""
 
@@ -246,11 +263,23 @@ def _guide(
 
     masked = training.loss == "infonce"
     kind: Kind = "query" if training.side == "query" else "passage"
+    documents = vectors(examples.documents, "passage", masked or training.side == "query")
+    drawn_from = library if masked and training.side == "query" else None
     return Guide(
         vectors(examples.queries, "query", masked),
-        vectors(examples.documents, "passage", masked or training.side == "query"),
+        documents,
         torch.from_numpy(model.embed(replay, kind)).to(model.device),
+        _others(drawn_from, documents),
     )
+
+
+def _others(library: Rows | None, documents: Tensor) -> Tensor:
+    """The rows of the library that are none of the documents': those are told apart already, or are right."""
+    if library is None:
+        return documents[:0]
+    known = {row.tobytes() for row in documents.cpu().numpy()}
+    new = [place for place, row in enumerate(library) if row.tobytes() not in known]
+    return torch.from_numpy(library[new]).to(documents.device)
 
 
 def _scores(examples: Examples, training: TextTraining, teacher: Teacher | None) -> dict[Row, Tensor]:

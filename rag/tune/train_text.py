@@ -55,6 +55,8 @@ class TextTraining:
         margin: of the losses that have one. None: the loss's own.
         negatives: mined ones that each pair brings to a step of "infonce" on both sides, in turn from epoch to epoch;
             each costs as much as the pair itself. On the query side all that is known takes part at no cost.
+        others: of "infonce" on the query side: passages of the library, drawn anew for every step, that are wrong for
+            all of its queries.
         anchor: what it costs to move away on the texts of `replay`.
         rank: of LoRA's matrices; their product counts twice.
         dropout: as the network was made to be trained, which costs a step a quarter more.
@@ -76,6 +78,7 @@ class TextTraining:
     temperature: float = 0.05
     margin: float | None = None
     negatives: int = 1
+    others: int = 1000
     anchor: float = 0.1
     rank: int = 32
     dropout: bool = False
@@ -124,13 +127,18 @@ class TextTrained:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which pairs and which replay texts each step sees: a pure function of the seed and the step's number."""
+    """What each step sees of pairs, replay texts and the library: a pure function of the seed and the step's number.
+
+    A step draws `others` of the `library`'s passages.
+    """
 
     pairs: int
     batch: int
     epochs: int
     replay: int
     seed: int
+    library: int = 0
+    others: int = 0
 
     @property
     def per_epoch(self) -> int:
@@ -152,6 +160,11 @@ class Plan:
         order = np.random.default_rng([self.seed, self.epochs]).permutation(self.replay)
         return order[(step * wanted + np.arange(wanted)) % max(self.replay, 1)]
 
+    def drawn(self, step: int) -> NDArray[np.int64]:
+        """The passages of the library that `step` tells queries from besides those of the pairs; no two the same."""
+        wanted = min(self.others, self.library)
+        return np.random.default_rng([self.seed, self.epochs, step]).choice(self.library, wanted, replace=False)
+
 
 def train_text(
     base: Path,
@@ -160,6 +173,7 @@ def train_text(
     training: TextTraining = TextTraining(),
     *,
     passages: Passages | None = None,
+    library: NDArray[np.float32] | None = None,
     dev: Callable[[TextEmbedderLike], float] | None = None,
     teacher: Teacher | None = None,
     replay: Sequence[str] = (),
@@ -175,6 +189,7 @@ def train_text(
     Args:
         passages: the vectors, float32[N, D] unit rows, that passages have and keep (side "query"), or had before
             (side "both"). None: those of `base`.
+        library: float32[M, D] unit rows of passages, of which most are wrong for any query (side "query").
         dev: scores a model on held-out questions after each epoch, more is better; the best epoch is kept.
         teacher: scores of passages for a query, from a cross-encoder; the losses "kl" and "margin-mse" need it.
         replay: texts of other subjects, on which the model is to stay where it was.
@@ -189,7 +204,7 @@ def train_text(
     _check(pairs, training)
     from rag.tune.text_trainer import Run
 
-    run = Run(base, pairs, training, passages, dev, teacher, replay, on_step, stop or Event(), folder)
+    run = Run(base, pairs, training, passages, library, dev, teacher, replay, on_step, stop or Event(), folder)
     return run.train(to)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from rag.errors import DiskFull, TuneError
@@ -18,6 +19,7 @@ from tests.tune.tiny_text import overlap, right_first, tiny_pairs, tiny_text_mod
 
 PAIRS = tiny_pairs(18)
 REPLAY = ("old grey stone", "under the river", "winter market")
+LIBRARY = np.eye(32, dtype=np.float32)
 TRAINING = TextTraining(
     device="cpu", precision="fp32", batch=6, epochs=2, learning_rate=1e-3, dropout=True, save_every=2, threads=1
 )  # six steps; checkpoints after 2, 3, 4 and 6
@@ -37,7 +39,8 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def train(base: Path, folder: Path, training: TextTraining, **more: Any) -> TextTrained:
     needed = {"teacher": overlap} if training.loss in ("kl", "margin-mse") else {}
-    return train_text(base, PAIRS, folder / "to", training, replay=REPLAY, folder=folder, **needed, **more)
+    to = folder / "to"
+    return train_text(base, PAIRS, to, training, library=LIBRARY, replay=REPLAY, folder=folder, **needed, **more)
 
 
 def kill_after(step: int) -> Callable[[Step], None]:
@@ -73,7 +76,7 @@ def test_it_goes_on_bit_by_bit_with_every_loss(base: Path, tmp_path: Path, loss:
     "training",
     [
         replace(TRAINING, method="lora", rank=4, batch=9, save_every=1, hold=4),
-        replace(TRAINING, side="query", batch=9, save_every=1),
+        replace(TRAINING, side="query", batch=9, save_every=1, others=8),
     ],
     ids=["LoRA, in two passes", "queries alone"],
 )

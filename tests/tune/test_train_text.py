@@ -173,6 +173,35 @@ def test_queries_alone_are_told_from_all_documents_by_the_vectors_given(base: Pa
     assert (done.steps, done.losses) == (3, (pytest.approx(expected, rel=1e-4),))  # three steps of four pairs
 
 
+def test_a_draw_of_the_library_is_wrong_for_queries_unless_it_is_near_or_known(base: Path, tmp_path: Path) -> None:
+    queries = vectors(base, [pair.query for pair in PAIRS], "query")
+    columns = list(dict.fromkeys([p.positive.text for p in PAIRS] + [w.text for p in PAIRS for w in p.negatives]))
+    documents = vectors(base, columns, "passage")
+    noise = 0.1 * torch.randn(6, 32, generator=torch.Generator().manual_seed(0))
+    noise[5] *= 0.01  # so near to what answers the first query that it may answer it as well
+    drawn = torch.nn.functional.normalize(documents[[20, 21, 22, 23, 24, 0]] + noise, dim=1)
+    told_apart = torch.cat([documents, drawn])
+    ignored = losses.likely_positives(queries, told_apart)
+    for i, pair in enumerate(PAIRS):
+        answers = {other.positive.text for other in PAIRS if other.query == pair.query}
+        for j, text in enumerate(columns):
+            mine = text in {wrong.text for wrong in pair.negatives}
+            ignored[i, j] = text in answers or (bool(ignored[i, j]) and not mine)
+    assert ignored[0, -1]
+    assert not ignored[:, -6:].all(dim=0).any()  # each of the draw is wrong for some query
+    expected = losses.info_nce(queries, told_apart, ignored=ignored).item()
+    training = replace(STILL, side="query")
+    library = torch.cat([documents[3:7], drawn, documents[:2]]).numpy()  # what pairs know is no draw
+    assert first_loss(base, PAIRS, tmp_path / "all", training, library=library) == pytest.approx(expected, rel=1e-4)
+    alone = losses.info_nce(queries, documents, ignored=ignored[:, : len(columns)]).item()
+    none = first_loss(base, PAIRS, tmp_path / "none", replace(training, others=0), library=library)
+    assert none == pytest.approx(alone, rel=1e-4)
+    assert expected > alone + 0.05
+    both = replace(STILL, side="both")
+    with_draw = first_loss(base, PAIRS, tmp_path / "both", both, library=library)
+    assert with_draw == first_loss(base, PAIRS, tmp_path / "as it was", both)
+
+
 @pytest.mark.parametrize("loss", ["triplet", "margin", "cosine-mse", "cosent"])
 def test_the_loss_is_the_formula(base: Path, tmp_path: Path, loss: Any) -> None:
     pairs = [replace(pair, label=0.4 + 0.05 * i, weight=(i + 1) / 12) for i, pair in enumerate(PAIRS)]  # two are bad
@@ -325,6 +354,17 @@ def test_the_plan_shows_each_pair_once_an_epoch_in_even_steps() -> None:
     assert list(plan.rows(0)) != list(plan.rows(3))
     assert len(plan.replayed(0)) == 2  # a quarter of 8
     assert len(Plan(23, 8, 2, 0, 1).replayed(0)) == 0
+
+
+def test_every_step_draws_others_of_the_library() -> None:
+    plan = Plan(pairs=23, batch=8, epochs=2, replay=0, seed=1, library=50, others=20)
+    draws = [frozenset(plan.drawn(step).tolist()) for step in range(plan.total)]
+    assert [len(draw) for draw in draws] == [20] * 6
+    assert len(set(draws)) == 6
+    assert frozenset.union(*draws) <= set(range(50))
+    assert list(plan.drawn(3)) == list(plan.drawn(3))
+    assert sorted(Plan(23, 8, 2, 0, 1, library=7, others=20).drawn(0)) == list(range(7))
+    assert len(Plan(23, 8, 2, 0, 1).drawn(0)) == 0
 
 
 def test_the_rate_rises_and_falls() -> None:
