@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -12,10 +12,9 @@ from starlette.types import ASGIApp
 
 from rag.filters import Filter
 from rag.records import Answer, AnswerEvent, Audience, Delta, Done, Message, Retrieved
+from tests.patience import PATIENCE, until
 from tests.ui.fakes import FakeLibrary, make_document
-from tests.ui.test_jobs import until as _until
 
-_PATIENCE = 120.0  # seconds: the machines that run this may be slow and busy
 HOME = "http://127.0.0.1:7860"
 BEES = "# Swarms\nThe queen leaves with half the hive in May. Keep an empty box ready.\n# Honey\nTwelve jars in August."
 TRAIN = "The night train to Vienna leaves Hamburg at 20:29. Berth 45 is by the window."
@@ -32,10 +31,6 @@ def make_library(home: Path, kind: type[Kind] = FakeLibrary) -> Kind:  # type: i
         make_document("/home/ada/odd\udcff.md", ODD, title="Odd \udcff"),
     ]
     return kind(home, documents)
-
-
-def until(happens: Callable[[], object]) -> None:
-    _until(happens, _PATIENCE)
 
 
 class Endless(FakeLibrary):
@@ -73,9 +68,12 @@ def make_endless(home: Path) -> Endless:
 
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
-    """The address at which `app` is served by the server that `rag serve` uses."""
+    """The address at which `app` is served by the server that `rag serve` uses.
+
+    In the end nobody is waited for: the page of a browser holds a stream open for as long as it is there.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     until(lambda: server.started)
@@ -83,4 +81,5 @@ def served(app: ASGIApp) -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(_PATIENCE)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()

@@ -7,7 +7,7 @@ import pytest
 
 from rag.api.gate import Gate
 from rag.errors import TooBusy
-from tests.api.serving import until
+from tests.patience import until
 
 
 def waiting(gate: Gate) -> int:

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api.serving import Endless, make_endless, served, until
+from tests.api.serving import Endless, make_endless, served
+from tests.patience import until
 from ui.app import build_app
 
 ASK = {"messages": [{"role": "user", "content": "Tell me about the queen"}]}

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rag.errors import UnreadableFile
+from tests.patience import until
 from tests.ui.fakes import FakeLibrary, encoded
-from tests.ui.test_jobs import until
 from ui.asked import AskedPictures, render_alike, render_asked, render_refused
 from ui.desk import Desk
 from ui.runs import history

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rag.errors import ModelCorrupt
+from tests.patience import until
 from tests.ui.fakes import FakeLibrary
-from tests.ui.test_jobs import until
 from ui.desk import Desk
 
 

@@ -1,21 +1,20 @@
 """The Improve page: what it says of every state, and in a browser from the first training to the way back."""
 
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
 from rag.errors import TuneError
 from rag.tune.process import Run, at_work, end
 from rag.tune.records import Step
+from tests.api.serving import served
 from tests.browser import Screen
+from tests.patience import until
 from tests.ui.fake_improver import NOTHING, SOME, FakeImprover, candidate, verdict
 from tests.ui.fakes import FakeLibrary
 from ui.app import build_app
@@ -27,7 +26,6 @@ from ui.verdict import render_verdict
 
 WORKER = (sys.executable, "-m", "tests.ui.tuning_worker")
 NAME = candidate().name
-LIMIT = 60.0  # seconds: only a machine that hangs takes so long
 
 
 def run(state: str = "running", *steps: Step, **more: object) -> Run:
@@ -163,13 +161,6 @@ def tuning(library: FakeLibrary) -> Iterator[Tuning]:
         end(each.folder)
 
 
-def until(seen: Callable[[], bool]) -> None:
-    limit = time.monotonic() + LIMIT
-    while not seen():
-        assert time.monotonic() < limit
-        time.sleep(0.01)
-
-
 def test_a_training_goes_on_to_its_verdict(tuning: Tuning, library: FakeLibrary) -> None:
     (library.settings.home / "tuning").mkdir(parents=True)
     (library.settings.home / "tuning" / "go").touch()
@@ -257,14 +248,8 @@ def serving(library: FakeLibrary) -> Iterator[str]:
     """The application on a free port, whose work is done by the worker above."""
     app = build_app(library)  # type: ignore[arg-type]
     app.state.desk.tuning.program = WORKER
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with served(app) as address:
+        yield address
 
 
 @pytest.mark.browser

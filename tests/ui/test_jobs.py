@@ -1,8 +1,6 @@
 """Jobs and answers live on the server: they go on, can be stopped, and never end the queue."""
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +8,11 @@ import pytest
 
 from rag.errors import DiskFull, GenerationError
 from rag.records import AddReport
+from tests.patience import until
 from tests.ui.fakes import FakeLibrary
 from ui.jobs import Job, Jobs
 from ui.pulse import Pulse
 from ui.runs import Runs, history
-
-
-def until(happens: Callable[[], object], seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def files(folder: Path, number: int) -> list[str]:

@@ -1,15 +1,13 @@
 """The page in a real browser, over a library in memory: keys, places, jobs, and content that wants to do harm."""
 
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from rag.errors import GenerationError
+from tests.api.serving import served
 from tests.browser import Screen
 from tests.ui.fakes import FakeLibrary, make_document
 from ui.app import build_app
@@ -25,19 +23,9 @@ HOSTILE = (
 )
 
 
-@contextmanager
-def serving(library: FakeLibrary) -> Iterator[str]:
+def serving(library: FakeLibrary) -> AbstractContextManager[str]:
     """The application on a free port, in a thread."""
-    server = uvicorn.Server(
-        uvicorn.Config(build_app(library), port=0, log_level="warning", timeout_graceful_shutdown=1)  # type: ignore[arg-type]
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    return served(build_app(library))  # type: ignore[arg-type]
 
 
 @pytest.fixture

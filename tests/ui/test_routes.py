@@ -6,8 +6,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from tests.patience import until
 from tests.ui.fakes import FakeLibrary, make_document
-from tests.ui.test_jobs import until
 from ui.desk import Desk
 from ui.routes import make_routes
 
