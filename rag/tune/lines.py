@@ -12,6 +12,7 @@ from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from rag.errors import DiskFull, TuneError
+from rag.files import write_whole
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ def append_lines(path: Path, records: Iterable[T], adapter: TypeAdapter[T]) -> N
     Raises:
         DiskFull, TuneError: nothing, or a part of one line that is passed over later, was written.
     """
-    data = b"".join(adapter.dump_json(record) + b"\n" for record in records)
+    data = _as_lines(records, adapter)
     if not data:
         return
     with changing(path), _written(path), path.open("ab+") as file:
@@ -90,13 +91,7 @@ def write_lines(path: Path, records: Iterable[T], adapter: TypeAdapter[T]) -> No
     Raises:
         DiskFull, TuneError: the file is as it was.
     """
-    part = path.with_name(f"{path.name}.part")
-    with _written(path):
-        with part.open("wb") as file:
-            file.writelines(adapter.dump_json(record) + b"\n" for record in records)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+    write_whole(path, _as_lines(records, adapter), TuneError)
 
 
 @contextmanager
@@ -116,6 +111,10 @@ def reason_of(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     field = ".".join(map(str, first["loc"]))
     return f"{field}: {first['msg']}" if field else first["msg"]
+
+
+def _as_lines(records: Iterable[T], adapter: TypeAdapter[T]) -> bytes:
+    return b"".join(adapter.dump_json(record) + b"\n" for record in records)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ are then blended with those from before, which keeps what was known (WiSE-FT, Wo
 https://arxiv.org/abs/2109.01903): theta = (1 - alpha) theta_0 + alpha theta_1.
 """
 
-import errno
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +14,14 @@ from threading import Event
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from rag.embed.clip_files import ClipFiles
 from rag.embed.clip_model import ClipModel, load_clip
 from rag.embed.clip_words import BASE
-from rag.errors import DiskFull, TuneError
+from rag.errors import TuneError
+from rag.files import write_whole
 from rag.tune.clip_fit import Step, Training, apart, fit, steps_of
 
 LEAST = 10  # pairs; fewer teach nothing
@@ -189,12 +188,4 @@ def _read(model: ClipModel, texts: Sequence[str]) -> Vectors:
 
 def _write(path: Path, weights: Mapping[str, Tensor], base: str) -> None:
     """Write the file whole or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        save_file({name: each.contiguous() for name, each in weights.items()}, part, {BASE: base})
-        part.replace(path)
-    except (OSError, SafetensorError) as exc:
-        part.unlink(missing_ok=True)
-        if getattr(exc, "errno", None) == errno.ENOSPC or "No space left" in str(exc):
-            raise DiskFull(f"cannot write {str(path)!r}: the disk is full; make room and train again") from exc
-        raise TuneError(f"cannot write {str(path)!r}: {exc}") from exc
+    write_whole(path, save({name: each.contiguous() for name, each in weights.items()}, {BASE: base}), TuneError)

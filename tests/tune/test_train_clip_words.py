@@ -173,7 +173,7 @@ def test_a_full_disk_leaves_nothing(files: ClipFiles, tmp_path: Path, monkeypatc
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("rag.tune.train_clip_words.save_file", full)
+    monkeypatch.setattr("rag.files.os.fsync", full)
     with pytest.raises(DiskFull, match="make room"):
         train_words(files, PAIRS, tmp_path / "to", replace(SHORT, epochs=1))
     assert not list(tmp_path.iterdir())
