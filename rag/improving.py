@@ -29,6 +29,7 @@ from rag.switching import Switcher
 from rag.training import Trainer
 from rag.tune.feedback import FILE as FEEDBACK
 from rag.tune.feedback import FeedbackLog
+from rag.tune.gate import MADE
 from rag.tune.negatives import Mined
 from rag.tune.records import Candidate, Pair, Step, Tier, TuneOptions, TuneStatus, Verdict
 from rag.tune.runs import runs_of
@@ -90,7 +91,8 @@ class Improver:
         counts = Counter(pair.source for pair in gathered)
         documents = len({pair.group for pair in gathered})
         gate = len(questions) + int(GATE * judging(gathered))
-        unlocked = tiers(counts, documents, gate)
+        asked = gate - sum(question.source in MADE for question in questions)
+        unlocked = tiers(counts, documents, asked)
         return TuneStatus(
             embedder=self._index.now().base.state.name,
             pairs=dict(counts),

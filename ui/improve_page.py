@@ -200,7 +200,7 @@ def _tier(each: TierStatus, page: Improvement) -> Html:
             "div",
             tag("p", tag("strong", name), tag("span", f"tier {each.tier}", class_="chip"), mark, class_="offer-name"),
             tag("p", about),
-            tag("p", sentence(each.needs), class_="small-print") if each.needs else None,
+            tag("p", sentence(each.needs or each.note), class_="small-print") if each.needs or each.note else None,
             class_="offer-body",
         ),
         tag("div", _train(each, page, suggested=suggested), class_="offer-do"),

@@ -199,10 +199,10 @@ def _print_status(found: TuneStatus) -> None:
     out.print(f"To judge by: {counted(found.gate, 'question')}, {found.questions} of them kept.", end=" ")
     shown = f"They can show a gain of {100 * found.detectable:.1f} points or more." if found.detectable else ""
     out.print(shown or "Without any, nothing can be promoted.")
-    table = Table("tier", "may be trained", "what it lacks", box=None, header_style="bold")
+    table = Table("tier", "may be trained", "", box=None, header_style="bold")
     for tier in found.tiers:
         mark = "suggested" if tier.tier == found.suggested else "yes" if tier.unlocked else "no"
-        table.add_row(tier.tier, mark, escape(tier.needs))
+        table.add_row(tier.tier, mark, escape(tier.needs or tier.note))
     out.print(table)
     live = f"the candidate {found.live.name}" if found.live else f"{found.embedder}, as it came"
     out.print(f"What searches now: {escape(live)}.")

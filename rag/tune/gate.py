@@ -24,7 +24,7 @@ SLOWER, SLOWER_MS = 0.05, 10.0  # share of a search's time that may be added, or
 SHOWN = 5  # examples of each kind in a verdict
 
 _PINNED = "pinned question"
-_MADE = ("structure", "synthetic")  # questions that nobody asked: they may reject, never promote
+MADE = ("structure", "synthetic")  # questions that nobody asked: they may reject, never promote
 _WORST_FIRST: tuple[Outcome, ...] = ("FAIL", "INCONCLUSIVE", "PASS")
 
 
@@ -97,9 +97,9 @@ def decide(
         TuneError: there are no questions.
     """
     _check_any(asked)
-    real = [one for one in asked if one.question.source not in _MADE]
+    real = [one for one in asked if one.question.source not in MADE]
     tested = real if len(real) >= LEAST else asked
-    made = [] if tested is asked else [one for one in asked if one.question.source in _MADE]
+    made = [] if tested is asked else [one for one in asked if one.question.source in MADE]
     gain = _Gain.of(tested, earlier, seed)
     canary = None if canaries is None else _elsewhere(canaries, seed)
     findings = [

@@ -242,11 +242,15 @@ class TuneOptions:
 
 @dataclass(frozen=True, slots=True)
 class TierStatus:
-    """Whether a tier may be trained; `needs` says in plain words what it lacks, "" where it lacks nothing."""
+    """Whether a tier may be trained.
+
+    `needs` says in plain words what it lacks, "" where it lacks nothing; `note` what is odd about its being unlocked.
+    """
 
     tier: Tier
     unlocked: bool
     needs: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,14 @@ from rag.errors import TuneError
 from rag.tune.pairs import REAL
 from rag.tune.records import PairSource, Tier, TierStatus
 from rag.tune.split import LEAST
+from rag.tune.synthetic import SMALL_WEIGHT, WEIGHT
 
 FEW, MANY = 30, 300  # pairs that people said, for tier 1a and for tiers 1b and 2
 MADE_UP, JUDGES = 1000, 50  # or so many synthetic ones, with so many questions of people to judge by
 
+_MADE_UP_NOTE = (
+    f"unlocked by {{}} made-up pairs: each counts as one here, and in training as {SMALL_WEIGHT:g} to {WEIGHT:g}"
+)
 _ORDER: tuple[Tier, ...] = ("0", "1a", "1b", "2")
 
 
@@ -26,11 +30,13 @@ def tiers(pairs: Mapping[PairSource, int], documents: int, questions: int) -> tu
     anything = _anything(sum(pairs.values()), documents)
     linear = anything or _lacking(real, FEW)
     enough = made_up >= MADE_UP and questions >= JUDGES
-    weights = anything or (
-        "" if enough else _lacking(real, MANY, f", or {MADE_UP} made-up ones and {JUDGES} questions to judge by")
-    )
+    weights = anything or ("" if enough else _lacking(real, MANY, _or_made_up(made_up, questions)))
+    note = _MADE_UP_NOTE.format(made_up) if enough and real < MANY else ""
     needs = {"0": anything, "1a": linear, "1b": weights, "2": weights}
-    return tuple(TierStatus(tier, not needs[tier], needs[tier]) for tier in _ORDER)
+    notes = {"1b": note, "2": note}
+    return tuple(
+        TierStatus(tier, not needs[tier], needs[tier], "" if needs[tier] else notes.get(tier, "")) for tier in _ORDER
+    )
 
 
 def suggested(statuses: Sequence[TierStatus]) -> Tier | None:
@@ -59,3 +65,10 @@ def _lacking(real: int, needed: int, otherwise: str = "") -> str:
     if real >= needed:
         return ""
     return f"{real} of {needed} pairs that people said (feedback or import){otherwise}"
+
+
+def _or_made_up(made_up: int, questions: int) -> str:
+    return (
+        f", or {made_up} of {MADE_UP} made-up ones with {questions} of {JUDGES} questions that people asked, "
+        "to judge by"
+    )
