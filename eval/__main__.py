@@ -48,7 +48,6 @@ from eval.reading import reading as run_reading
 from eval.report import progress_bars
 from eval.saved import circumstances, write_json
 from eval.shapes import held_out_scenes, write_datasets
-from eval.small_clip import train_small_clip
 from eval.stores import STORES
 from eval.stress import variants, write
 from rag.build import build_embedder, build_generator, build_image_embedder, build_reranker
@@ -212,13 +211,16 @@ def generation(
     model: Annotated[Path | None, typer.Option(help="A GGUF file; without one the starter model.")] = None,
     sources: Annotated[int, typer.Option(min=1, max=50, help="Sources in a prompt.")] = 6,
     rounds: Annotated[int, typer.Option(min=1, help="How often everything is measured; medians are told.")] = 3,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of everyone; 1 where other programs run too. None: as each comes.")
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="Write the result into this JSON file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Time to the first token, cold, warm and in a second turn, and tokens per second, against plain llama.cpp."""
     prepare_environment()
     with progress_bars("generation", err) as progress:
-        result = run_generation(model or generator_file(), sources, rounds, progress("ask"))
+        result = run_generation(model or generator_file(), sources, rounds, threads, progress("ask"))
     _show(result, as_json, print_generation, to)
 
 
@@ -231,6 +233,8 @@ def shapes(
 ) -> None:
     """Train a small CLIP on drawn shapes, and write data sets that `run --image-embedder TO/clip` measures it on."""
     prepare_environment()
+    from eval.small_clip import train_small_clip  # imports torch, which reads the environment then
+
     started = time.process_time()
     with Progress(console=err) as bars:
         task = bars.add_task("training", total=None)

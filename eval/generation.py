@@ -50,7 +50,7 @@ class Timing:
 
 
 class _Writer(Protocol):
-    """A way to ask the model. `forget` makes it as if nothing had been asked yet."""
+    """A way to ask the model. `forget` loads it anew, so that everyone begins with nothing evaluated and cold pages."""
 
     def forget(self) -> None: ...
 
@@ -60,12 +60,12 @@ class _Writer(Protocol):
 class _Ours:
     """The program's own generator."""
 
-    def __init__(self, model: Path) -> None:
-        self._model = model
+    def __init__(self, model: Path, threads: int | None) -> None:
+        self._model, self._threads = model, threads
         self.forget()
 
     def forget(self) -> None:
-        self.generator = LlamaGenerator(self._model, context_tokens=_CONTEXT, gpu_layers=-1)
+        self.generator = LlamaGenerator(self._model, context_tokens=_CONTEXT, gpu_layers=-1, threads=self._threads)
         self.generator.load()
 
     def pieces(self, messages: Messages, max_tokens: int) -> Iterator[str]:
@@ -75,19 +75,27 @@ class _Ours:
 class _Plain:
     """llama-cpp-python as its documentation shows it, with or without guessing tokens from the prompt."""
 
-    def __init__(self, model: Path, *, guess: bool = False) -> None:
+    def __init__(self, model: Path, threads: int | None, *, guess: bool = False) -> None:
+        self._model, self._threads, self._guess = model, threads, guess
+        self.forget()
+
+    def forget(self) -> None:
         library()
         from llama_cpp import Llama
         from llama_cpp.llama_speculative import LlamaPromptLookupDecoding
 
-        draft = LlamaPromptLookupDecoding(num_pred_tokens=_GUESSED) if guess else None
+        draft = LlamaPromptLookupDecoding(num_pred_tokens=_GUESSED) if self._guess else None
         # `logits_all`: with a draft model alone, its array of logits is too short for a prompt of more than a batch.
         self._llama: Any = Llama(
-            str(model), n_ctx=_CONTEXT, n_gpu_layers=-1, draft_model=draft, logits_all=guess, verbose=False
+            str(self._model),
+            n_ctx=_CONTEXT,
+            n_gpu_layers=-1,
+            n_threads=self._threads,
+            n_threads_batch=self._threads,
+            draft_model=draft,
+            logits_all=self._guess,
+            verbose=False,
         )
-
-    def forget(self) -> None:
-        self._llama.reset()
 
     def pieces(self, messages: Messages, max_tokens: int) -> Iterator[str]:
         chat: Any = [{"role": message.role, "content": message.text} for message in messages]
@@ -96,10 +104,21 @@ class _Plain:
                 yield text
 
 
-def generation(model: Path, sources: int, rounds: int, on_progress: OnProgress | None = None) -> dict[str, Any]:
-    """Every case `rounds` times with each writer, by turns: medians, and ratios of ours to plain calls."""
-    ours = _Ours(model)
-    writers: dict[str, _Writer] = {"plain": _Plain(model), "guessing": _Plain(model, guess=True), "ours": ours}
+def generation(
+    model: Path, sources: int, rounds: int, threads: int | None = None, on_progress: OnProgress | None = None
+) -> dict[str, Any]:
+    """Every case `rounds` times with each writer, by turns: medians, and ratios of ours to plain calls.
+
+    With `threads` None each takes as many as it comes with: ours one a core, a plain call that too for reading and
+    half of it for writing. Threads that share a core with other programs wait for each other, which counts as work of
+    the processor; with one thread each, a ratio holds on a busy machine too.
+    """
+    ours = _Ours(model, threads)
+    writers: dict[str, _Writer] = {
+        "plain": _Plain(model, threads),
+        "guessing": _Plain(model, threads, guess=True),
+        "ours": ours,
+    }
     cases = _cases(ours.generator, sources)
     found: dict[tuple[str, str], list[Timing]] = {}
     done = 0
@@ -115,6 +134,8 @@ def generation(model: Path, sources: int, rounds: int, on_progress: OnProgress |
         "model": ours.generator.name,
         "state": ours.generator.state.reason,
         "rounds": rounds,
+        "sources": sources,
+        "threads": threads,
         "tokens": {case: _size(ours.generator, prompts[-1]) for case, prompts in cases.items()},
         "cases": {case: _compared(case, found) for case in cases},
     }

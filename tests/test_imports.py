@@ -179,6 +179,14 @@ HEAVY = (
 
 @pytest.mark.parametrize("statement", ["import rag", "import rag.records", "import rag.cli", "import rag.build"])
 def test_importing_loads_nothing_heavy(statement: str) -> None:
-    code = f"{statement}\nimport sys\nprint([name for name in {HEAVY!r} if name in sys.modules])"
+    assert loaded_by(statement, HEAVY) == "[]"
+
+
+def test_a_benchmark_prepares_the_environment_before_torch_and_llama_read_it() -> None:
+    assert loaded_by("import eval.__main__", ("torch", "llama_cpp", "transformers", "sklearn")) == "[]"
+
+
+def loaded_by(statement: str, names: tuple[str, ...]) -> str:
+    code = f"{statement}\nimport sys\nprint([name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()

@@ -11,7 +11,7 @@ from tests.answer.tiny_llama import write_llama
 def test_every_case_is_measured_against_a_plain_call(tmp_path: Path) -> None:
     shown: list[tuple[int, int]] = []
     model = write_llama(tmp_path / "tiny.gguf", trained=4096)
-    result = generation(model, 1, 1, lambda done, total: shown.append((done, total)))
+    result = generation(model, 1, 1, 1, lambda done, total: shown.append((done, total)))
     cases = result["cases"]
     assert shown == [(n, len(cases)) for n in range(1, len(cases) + 1)]
     assert set(cases["first question"]) == {"plain", "guessing", "ours"}
