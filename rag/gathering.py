@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
 from rag.databases import Databases
+from rag.errors import DocumentNotFound
 from rag.ingest.chunk import says_something
 from rag.namings import excerpt, namings
 from rag.protocols import Generator
@@ -15,14 +17,16 @@ from rag.text import one_line
 from rag.tune.chosen import EXPLICIT, ExcerptsOf, Learnt, pairs_from_feedback
 from rag.tune.feedback import FILE as FEEDBACK
 from rag.tune.feedback import FeedbackLog
+from rag.tune.imports import forget_captions
 from rag.tune.lines import BadLine, changing
-from rag.tune.pairs import Contradiction, has_words, read_pairs, tidy, write_pairs
+from rag.tune.pairs import Contradiction, has_words, pair_without, read_pairs, tidy, write_pairs
 from rag.tune.questions import FILE as QUESTIONS
 from rag.tune.questions import Questions
 from rag.tune.records import Excerpt, Pair
 from rag.tune.split import Share, cap
 from rag.tune.structure import Structured, pairs_from_structure
 from rag.tune.synthetic import Made, Search, Synthesis, Synthesized
+from rag.tune.traces import forget_traces
 
 IMPORTED, SYNTHETIC, CAPTIONS = "import", "synthetic", "captions"  # what is kept in files of these names
 _MOST_DOCUMENTS = 2000  # whose names are learnt from: ids are hashes, so the first ones are a random sample
@@ -164,38 +168,41 @@ class Gatherer:
         """Forget what was said, made up, imported and asked about documents (by id) and what was attached to them.
 
         They may be gone from the library already. What was trained cannot forget; the runs that learnt from them are
-        named.
+        named. Maps and kept vectors are deleted.
 
         Raises:
             TuneError, StoreError: a file cannot be changed; what comes after it is as it was.
         """
         children = [child for document in documents for child in self._databases.catalogue.children(document)]
         all_of_it = frozenset((*documents, *children))
+        asked = [each.text for each in self.questions.all() if each.right.keys() <= all_of_it]
         self._synthesis.forget(all_of_it)
         return Forgotten(
+            runs=forget_traces(self._home / "tuning", all_of_it, asked),
             feedback=FeedbackLog(self._home / FEEDBACK).forget(all_of_it),
-            pairs=sum(self._forget_pairs(self.file(name), all_of_it) for name in (IMPORTED, SYNTHETIC)),
+            pairs=sum(self._forget_pairs(self.file(name), all_of_it) for name in (IMPORTED, SYNTHETIC))
+            + forget_captions(self.file(CAPTIONS), all_of_it, self._pictures(all_of_it)),
             questions=self.questions.forget(all_of_it),
-            runs=self._runs_of(all_of_it),
         )
+
+    def _pictures(self, documents: Collection[str]) -> set[str]:
+        """The digests of the pictures in those of the documents that are in the library."""
+        found: set[str] = set()
+        for document in documents:
+            with suppress(DocumentNotFound):
+                found.update(each.digest for each in self._databases.catalogue.document(document).pictures)
+        return found
 
     def _forget_pairs(self, path: Path, documents: Collection[str]) -> int:
         if not path.exists():
             return 0
         with changing(path):
             pairs = read_pairs(path).records
-            left = [_without(pair, documents) for pair in pairs]
+            left = [pair_without(pair, documents) for pair in pairs]
             changed = sum(before != after for before, after in zip(pairs, left, strict=True))
             if changed:
                 write_pairs(path, filter(None, left))
         return changed
-
-    def _runs_of(self, documents: Collection[str]) -> tuple[str, ...]:
-        """The runs in whose pairs or questions one of these ids stands."""
-        ids = [document.encode() for document in documents]
-        files = sorted((self._home / "tuning" / "runs").glob("*/*.jsonl"))
-        found = (path.parent.name for path in files if any(each in path.read_bytes() for each in ids))
-        return tuple(dict.fromkeys(found))
 
     def _current(self, pairs: Sequence[Pair]) -> list[Pair]:
         """Those whose passages are outside the library, or still in it, with the text that they have now."""
@@ -209,13 +216,6 @@ class Gatherer:
                 here = tuple(each for each in negatives if each is not None)
                 current.append(replace(pair, positive=positive, negatives=here))
         return current
-
-
-def _without(pair: Pair, documents: Collection[str]) -> Pair | None:
-    """A pair as it stays without these documents, None where it goes with one of them."""
-    if pair.positive.document in documents:
-        return None
-    return replace(pair, negatives=tuple(each for each in pair.negatives if each.document not in documents))
 
 
 def _has_vector(chunk: Chunk) -> bool:

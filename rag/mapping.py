@@ -27,6 +27,7 @@ from rag.store.manifest import Manifest, is_same_space
 from rag.tune.map_page import render
 from rag.tune.maps import METHODS, LibraryMap, Side, Spot, lay_out
 from rag.tune.records import Pair, Step
+from rag.tune.runs import MAPS
 from rag.tune.space import Figures
 
 POINTS = 3000  # passages on a map: UMAP takes seconds for so many, minutes for ten times that
@@ -92,7 +93,7 @@ class Mapper:
         live: Callable[[], str],
         pairs: Callable[[], Sequence[Pair]],
     ) -> None:
-        self._folder = home / "tuning" / "maps"
+        self._folder = home / "tuning" / MAPS
         self._index = index
         self._versions = versions
         self._build_embedder = build_embedder

@@ -34,13 +34,12 @@ from rag.tune.held_out import held_out
 from rag.tune.lesson import Lesson, with_negatives_of
 from rag.tune.negatives import Mined, mine
 from rag.tune.records import Candidate, Pair, Step, Tier, TuneOptions
-from rag.tune.runs import MANIFEST, Runs, read_json, write_json
+from rag.tune.runs import MANIFEST, VECTORS, Runs, read_json, write_json
 from rag.tune.serving import tuned_embedder
 from rag.tune.split import split
 
 OnStep = Callable[[Step], None]
 
-VECTORS = "vectors.npz"  # of queries, under RAG_HOME/tuning: what one training embedded the next one need not
 _WEIGHED = 200  # questions at most that the fusion weight is fitted on: each of them is a search
 _TOLD = 20  # queries after which mining tells how far it is
 _LIBRARIES = ("torch", "sentence-transformers", "transformers", "peft", "numpy")

@@ -16,7 +16,7 @@ from rag.config import Settings
 from rag.errors import RagError, TuneError
 from rag.tune.process import PROGRAM, Run, Work, ask_to_stop, end, forget, look, look_all, start
 from rag.tune.records import Candidate, Tier, TuneStatus, Verdict
-from rag.tune.runs import CANDIDATE, Runs
+from rag.tune.runs import CANDIDATE, MAPS, Runs
 from ui.pulse import Pulse
 
 _LOOK_AGAIN = 0.3  # seconds
@@ -107,7 +107,7 @@ class Tuning:
     @property
     def _maps(self) -> Path:
         """The folder of maps, as `rag tune map` names it; one is drawn at a time."""
-        return self._library.settings.home / "tuning" / "maps"
+        return self._library.settings.home / "tuning" / MAPS
 
     def standing(self) -> tuple[TuneStatus, str | None]:
         """The improver's status and its proposal. Counting takes a while in a large library, so it is not done twice

@@ -14,6 +14,7 @@ from rag.mapping import POINTS, MadeMap
 from rag.terminal import err, out, print_json
 from rag.tune.process import at_work
 from rag.tune.records import Step
+from rag.tune.runs import MAPS
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +37,7 @@ def draw_map(
     settings = load_settings()
     with (
         closing(open_library(settings)) as library,
-        at_work(settings.home / "tuning" / "maps", "map") as (on_step, stop),
+        at_work(settings.home / "tuning" / MAPS, "map") as (on_step, stop),
     ):
 
         def show(step: Step) -> None:

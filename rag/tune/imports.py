@@ -7,13 +7,14 @@ import csv
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from rag.errors import TuneError
+from rag.records import document_id
 from rag.text import encodable, one_line
 from rag.tune.lines import BadLine, Lines, changing, read_lines, write_lines
 from rag.tune.pairs import imported, new_pair, read_pairs, write_pairs
@@ -86,6 +87,18 @@ def keep(found: Imported, pairs: Path, captions: Path) -> tuple[int, int]:
 def read_captions(path: Path) -> Lines[Caption]:
     """The captions in a file that `keep` wrote."""
     return read_lines(path, _CAPTION)
+
+
+def forget_captions(path: Path, documents: Collection[str], pictures: Collection[str]) -> int:
+    """Remove the captions of these documents (by id) and pictures (by digest) from a file; how many they were."""
+    if not path.exists():
+        return 0
+    with changing(path):
+        captions = read_captions(path).records
+        left = [each for each in captions if each.digest not in pictures and document_id(each.picture) not in documents]
+        if len(left) < len(captions):
+            write_lines(path, left, _CAPTION)
+    return len(captions) - len(left)
 
 
 # --- one row after the other --------------------------------------------------------------------------------------

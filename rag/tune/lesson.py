@@ -3,7 +3,7 @@
 Whoever goes on with a run later, in another process, finds it here as it was.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from rag.errors import TuneError
 from rag.tune.lines import read_lines, write_lines
-from rag.tune.pairs import read_pairs, write_pairs
+from rag.tune.pairs import pair_without, read_pairs, write_pairs
+from rag.tune.questions import question_without
 from rag.tune.records import Pair, Question
 
 TRAIN, DEV, GATE = "pairs.jsonl", "dev.jsonl", "gate.jsonl"
@@ -49,6 +50,20 @@ class Lesson:
         if bad := (*train.bad, *dev.bad, *gate.bad):
             raise TuneError(f"{bad[0]}; train anew instead of going on")
         return cls(train.records, dev.records, gate.records)
+
+    @classmethod
+    def readable(cls, folder: Path) -> "Lesson":
+        """What can be read of the one in a run's folder; files that are not there hold nothing."""
+        gate = read_lines(folder / GATE, _QUESTION)
+        return cls(read_pairs(folder / TRAIN).records, read_pairs(folder / DEV).records, gate.records)
+
+    def without(self, documents: Collection[str]) -> "Lesson":
+        """What is left of it where these documents (by id) are forgotten: no pair and no question names them."""
+        train, dev = (
+            tuple(left for pair in pairs if (left := pair_without(pair, documents))) for pairs in (self.train, self.dev)
+        )
+        gate = (question_without(question, documents) for question in self.gate)
+        return Lesson(train, dev, tuple(question for question in gate if question.right))
 
 
 def with_negatives_of(pairs: Sequence[Pair], earlier: Sequence[Pair], known: KnownChunks) -> list[Pair]:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -56,6 +56,13 @@ def read_pairs(path: Path) -> Lines[Pair]:
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
     """Make these pairs all that a file holds, in one step."""
     write_lines(path, pairs, _ADAPTER)
+
+
+def pair_without(pair: Pair, documents: Collection[str]) -> Pair | None:
+    """A pair as it stays where these documents (by id) are forgotten, None where it goes with one of them."""
+    if pair.positive.document in documents:
+        return None
+    return replace(pair, negatives=tuple(each for each in pair.negatives if each.document not in documents))
 
 
 def append_pairs(path: Path, pairs: Iterable[Pair]) -> None:

@@ -49,6 +49,11 @@ def question(
     return _checked(_ADAPTER.validate_python({**fields, "source": source, "time": now(), "pinned": pinned}))
 
 
+def question_without(question: Question, documents: Collection[str]) -> Question:
+    """The question with these documents (by id) right for it no more; with none left it is to go."""
+    return replace(question, right={name: grade for name, grade in question.right.items() if name not in documents})
+
+
 class Questions:
     """The kept questions in the file at `path`, which need not be there. Each call sees what others have written."""
 
@@ -112,7 +117,7 @@ class Questions:
         """Have these documents right for no question; one that none is right for goes. How many questions changed."""
         with changing(self._path):
             kept = self.all()
-            left = [replace(q, right={d: g for d, g in q.right.items() if d not in documents}) for q in kept]
+            left = [question_without(each, documents) for each in kept]
             self._write([each for each in left if each.right])
             return sum(before != after for before, after in zip(kept, left, strict=True))
 

@@ -17,6 +17,7 @@ from rag.files import write_whole
 from rag.tune.records import Candidate, Tier, Verdict
 
 CANDIDATE, VERDICT, MANIFEST = "candidate.json", "verdict.json", "run.json"
+VECTORS, MAPS = "vectors.npz", "maps"  # of queries, kept for the next training; drawn pages: both beside the runs
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 _Record = TypeVar("_Record")
