@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from rag.filters import Filter, In, Or
 from rag.records import Chunk, Hit, Kind, SearchResult
 from rag.tune.standing import Marks
-from ui.html import Html, join, tag
+from ui.excerpt import snippet
+from ui.html import Html, tag
 from ui.icons import icon, kind_icon
 from ui.links import chunk_address
 from ui.marks import render_hint, render_judgements
 from ui.picture_card import alike, also_in, shows_picture, thumbnail, title_of
-from ui.sources import found_by, mark, place, quotation
+from ui.sources import found_by, place, quotation
 from ui.words import count, found_in
-
-_SHOWN = 420  # characters of a passage
-_LEAD = 80
 
 
 def where_kinds(kinds: Sequence[Kind]) -> Filter | None:
@@ -89,7 +87,7 @@ def _result(hit: Hit, query: str, marks: Marks | None) -> Html:
         tag(
             "div",
             place(chunk),
-            quotation(chunk, snippet(chunk.text, query)),
+            quotation(chunk, snippet(chunk, word_spans(chunk.text, query))),
             tag("div", found_by(hit), alike(chunk), class_="chips"),
             also_in(hit.also),
             None if marks is None else render_judgements(chunk.id, title_of(chunk), marks),
@@ -111,18 +109,6 @@ def best_line(chunk: Chunk, query: str) -> tuple[int, int] | None:
     ]
     most, start, end = max(scored, key=lambda line: (line[0], -line[1]), default=(0, 0, 0))
     return (chunk.start + start, chunk.start + end) if most else None
-
-
-def snippet(text: str, query: str) -> Html:
-    """The part of a passage around the first word of the query, those words marked."""
-    spans = word_spans(text, query)
-    begin = 0
-    if spans and spans[0][0] > _LEAD:
-        begin = text.rfind(" ", 0, spans[0][0] - _LEAD) + 1
-    end = begin + _SHOWN
-    cut = text[:end]
-    marked = mark(cut, [(a, b) for a, b in spans if b <= len(cut)], begin)
-    return join(["… " if begin else "", marked, " …" if end < len(text) else ""])
 
 
 def word_spans(text: str, query: str) -> list[tuple[int, int]]:

@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-from rag.records import Chunk, Evidence, FoundBy, Hit, Passage
+from rag.records import Chunk, FoundBy, Hit, Passage
 from rag.tune.standing import Marks
-from ui.html import Html, escape, join, tag
+from ui.excerpt import excerpt
+from ui.html import Html, join, tag
 from ui.icons import icon, kind_icon
 from ui.links import original_address, source_address
 from ui.marks import render_hint, render_judgements
 from ui.picture_card import alike, also_in, shows_picture, thumbnail, title_of, whence
 from ui.words import chance_words, file_name, folder, ordinal
 
-_LEAD = 90  # characters shown before the best sentence, so that it is read in its context
 _RETRIEVERS = {
     "text": "meaning",
     "bm25": "words",
@@ -69,7 +69,7 @@ def card(passage: Passage, *, cited: bool, marks: Marks | None = None) -> Html:
         ),
         thumbnail(chunk, source_address(passage)),
         place(chunk),
-        quotation(chunk, excerpt(passage.text, passage.start, passage.evidence)),
+        quotation(chunk, excerpt(chunk, passage.text, passage.start, passage.evidence)),
         tag("div", found_by(passage.hit), alike(chunk), _original(chunk), class_="chips"),
         also_in(passage.hit.also),
         None if passage.in_prompt else tag("p", "Found, but not given to the model.", class_="aside"),
@@ -112,35 +112,6 @@ def _found_chip(label: str, found: FoundBy | None) -> Html:
     if found.chance is not None:
         words += f": {chance_words(found.chance)}"
     return tag("span", words, class_="chip", title=f"score {found.score:.3f}")
-
-
-def excerpt(text: str, start: int, evidence: Sequence[Evidence]) -> Html:
-    """`text`, which begins at `start` of its document, from a little before its best sentence, all evidence marked."""
-    spans = sorted((e.start - start, e.end - start) for e in evidence)
-    spans = [(max(a, 0), min(b, len(text))) for a, b in spans if b > 0 and a < len(text)]
-    best = max(evidence, key=lambda e: e.score, default=None)
-    begin = _word_start(text, best.start - start - _LEAD) if best else 0
-    return join(["… " if begin else "", mark(text, spans, begin)])
-
-
-def mark(text: str, spans: Iterable[tuple[int, int]], begin: int = 0) -> Html:
-    """`text[begin:]` escaped, with the sorted spans in `<mark>`."""
-    parts: list[Html] = []
-    at = begin
-    for start, end in spans:
-        if end <= at:
-            continue
-        parts += [escape(text[at : max(start, at)]), tag("mark", text[max(start, at) : end])]
-        at = end
-    return join([*parts, escape(text[at:])])
-
-
-def _word_start(text: str, at: int) -> int:
-    """The beginning of the word at or after `at`."""
-    if at <= 0:
-        return 0
-    space = text.find(" ", at)
-    return at if space < 0 else space + 1
 
 
 def _title(passage: Passage) -> Html:

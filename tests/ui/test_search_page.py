@@ -3,7 +3,7 @@
 from rag.filters import In, Or
 from rag.records import SearchResult
 from tests.ui.fakes import FakeLibrary, make_chunk, make_document, make_image, picture_chunk
-from ui.search import best_line, render_results, snippet, where_kinds, word_spans
+from ui.search import best_line, render_results, where_kinds, word_spans
 
 
 def test_whole_words_whatever_their_case() -> None:
@@ -12,19 +12,6 @@ def test_whole_words_whatever_their_case() -> None:
 
 def test_short_words_are_not_marked() -> None:
     assert word_spans("to be or not to be", "to be") == []
-
-
-def test_a_snippet_begins_near_the_first_word() -> None:
-    text = "padding " * 50 + "the swarm left " + "padding " * 100
-    made = snippet(text, "swarm")
-    assert made.startswith("… ")
-    assert made.endswith(" …")
-    assert "<mark>swarm</mark>" in made
-    assert len(made) < 520
-
-
-def test_hostile_passages_are_escaped_inside_and_outside_of_marks() -> None:
-    assert snippet("<b>swarm</b>", "swarm") == "&lt;b&gt;<mark>swarm</mark>&lt;/b&gt;"
 
 
 def test_a_query_of_a_hundred_thousand_characters() -> None:

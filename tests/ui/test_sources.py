@@ -1,42 +1,13 @@
-"""The cards: the evidence is marked where it stands, and each card says who found it."""
+"""The cards: each says who found it, where it is from, and whether it is cited."""
 
 from dataclasses import replace
 
-from rag.records import Evidence, FoundBy
+from rag.records import FoundBy
 from tests.ui.fakes import make_document, make_passage
-from ui.sources import excerpt, found_by, mark, render_sources
+from ui.sources import found_by, render_sources
 
 TEXT = "First sentence here. The second one matters. A third one follows."
 NOTE = make_document("/home/ada/notes/odd<b>.md", TEXT, title="<b>Bold</b>")
-
-
-def test_evidence_is_marked_at_its_offsets() -> None:
-    start, end = TEXT.index("The second"), TEXT.index(" A third")
-    assert excerpt(TEXT, 0, [Evidence(start, end, 0.9)]) == (
-        "First sentence here. <mark>The second one matters.</mark> A third one follows."
-    )
-
-
-def test_evidence_offsets_count_from_the_document() -> None:
-    passage = TEXT[21:]
-    assert excerpt(passage, 21, [Evidence(21, 44, 0.9)]).startswith("<mark>The second one matters.</mark>")
-
-
-def test_a_long_passage_begins_a_little_before_its_best_sentence() -> None:
-    long = "word " * 100 + "The point. " + "word " * 10
-    shown = excerpt(long, 0, [Evidence(500, 510, 0.9)])
-    assert shown.startswith("… word")
-    assert len(shown) < 250
-    assert "<mark>The point.</mark>" in shown
-
-
-def test_overlapping_and_outside_spans_are_cut() -> None:
-    assert mark("abcdef", [(0, 3), (2, 4), (4, 99)]) == "<mark>abc</mark><mark>d</mark><mark>ef</mark>"
-    assert excerpt("abc", 100, [Evidence(0, 50, 0.1), Evidence(101, 102, 0.9)]) == "a<mark>b</mark>c"
-
-
-def test_no_evidence_shows_the_passage() -> None:
-    assert excerpt("a < b", 0, []) == "a &lt; b"
 
 
 def test_chips_say_who_found_it() -> None:
