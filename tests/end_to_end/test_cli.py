@@ -1,4 +1,8 @@
-"""The command line as a user calls it, in processes of their own. Most use the model-free embedder to be quick."""
+"""The command line as a user calls it: its words, its output, its exit status, and what is on disk between two calls.
+
+A process takes seconds to import what it needs, so most calls run here, and those have their own of which it is the
+point. Most use the model-free embedder to be quick.
+"""
 
 import json
 import os
@@ -11,41 +15,55 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
+from typer.testing import CliRunner
 
 from eval.shapes import Group, Scene, draw, held_out_scenes
+from rag.cli import main
 
 RAG = (sys.executable, "-m", "rag.cli")
 
 
+class Said(NamedTuple):
+    stdout: str
+    stderr: str
+
+
 class Rag:
-    """Calls `rag` with a home of its own."""
+    """Calls `rag` with a home of its own: in this process, or `alone` in one that ends with the call."""
 
     def __init__(self, home: Path, **settings: str) -> None:
         self.home = home
-        self.environment = {**os.environ, "RAG_HOME": str(home), "RAG_EMBEDDER": "hashing", "RAG_GENERATOR": "none"}
-        self.environment |= settings
+        self.settings = {"RAG_HOME": str(home), "RAG_EMBEDDER": "hashing", "RAG_GENERATOR": "none", **settings}
 
-    def __call__(self, *arguments: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*RAG, *map(str, arguments)], env=self.environment, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done
+    def __call__(self, *arguments: str | Path, status: int = 0) -> Said:
+        with CliRunner().isolation(env=self.settings) as (out, err, _), pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["rag", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            said = Said(out.getvalue().decode(), err.getvalue().decode())
+        assert (ended.value.code or 0) == status, f"status {ended.value.code}\n{said.stdout}\n{said.stderr}"
+        return said
 
     def json(self, *arguments: str | Path, status: int = 0) -> Any:
         return json.loads(self(*arguments, "--json", status=status).stdout)
 
+    def alone(self, *arguments: str | Path) -> Said:
+        process = self.start(*arguments)
+        said = Said(*process.communicate(timeout=600))
+        assert process.returncode == 0, f"status {process.returncode}\n{said.stdout}\n{said.stderr}"
+        assert "Traceback" not in said.stderr
+        return said
+
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [*RAG, *map(str, arguments)],
-            env=self.environment,
+            env={**os.environ, **self.settings},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -68,10 +86,10 @@ def notes(tmp_path: Path) -> Path:
 
 
 def test_add_search_show_remove(rag: Rag, notes: Path) -> None:
-    report = rag.json("add", notes)
+    report = json.loads(rag.alone("add", notes, "--json").stdout)
     assert (report["added"], report["unchanged"], report["chunks"], report["failed"]) == (2, 0, 2, [])
 
-    found = rag.json("search", "boiler pressure")
+    found = json.loads(rag.alone("search", "boiler pressure", "--json").stdout)
     assert found["query"] == "boiler pressure"
     hit = found["hits"][0]
     assert hit["path"] == str(notes / "boiler.txt")
@@ -84,7 +102,7 @@ def test_add_search_show_remove(rag: Rag, notes: Path) -> None:
 
     assert rag.json("status")["documents"] == 2
     assert [info["path"] for info in rag.json("list")] == [str(notes / "bees.md"), str(notes / "boiler.txt")]
-    assert str(notes / "bees.md") in rag("list").stdout  # whole, on one line
+    assert str(notes / "bees.md") in rag.alone("list").stdout  # whole, on one line
     assert rag.json("remove", notes / "bees.md") == {"removed": 1}
     assert rag.json("verify") == {"documents": 1, "chunks": 1, "problems": []}
 
@@ -236,7 +254,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None
     disk = tmp_path / "small disk"
     disk.mkdir()
     mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(disk)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True, check=False
     )
     if not mounted or mounted.returncode:
         pytest.skip("needs the right to mount a small file system")
@@ -244,13 +262,13 @@ def test_a_full_disk_is_said_and_nothing_is_half_written(tmp_path: Path) -> None
         rag = Rag(disk / "home")
         folder = tmp_path / "long"
         folder.mkdir()
-        for number in range(60):
+        for number in range(24):
             (folder / f"{number}.txt").write_text(" ".join(f"word{number}x{i}." for i in range(5_000)))
         assert "the disk is full" in rag("add", folder, status=1).stderr
         subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
         rag("add", folder)
         report = rag.json("verify")
-        assert (report["documents"], report["problems"]) == (60, [])
+        assert (report["documents"], report["problems"]) == (24, [])
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -261,7 +279,7 @@ def test_the_starter_models_answer_with_a_source(tmp_path: Path, notes: Path) ->
     rag("add", notes)
     hit = rag.json("search", "When did the honey insects leave their home?")["hits"][0]
     assert Path(hit["path"]).name == "bees.md"
-    answer = rag.json("ask", "What should the boiler pressure be when cold?")
+    answer = json.loads(rag.alone("ask", "What should the boiler pressure be when cold?", "--json").stdout)
     assert answer["model"]
     assert answer["answer"]
     assert any(Path(citation["path"]).name == "boiler.txt" for citation in answer["citations"])
