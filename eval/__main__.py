@@ -202,7 +202,8 @@ def reading(
 ) -> None:
     """How well the text in pictures is read, where it is known, and how fast."""
     prepare_environment()
-    result = run_reading(folder, threads)
+    with progress_bars(folder.name, err) as progress:
+        result = run_reading(folder, threads, progress("read"))
     _show(result, as_json, print_reading, to)
 
 

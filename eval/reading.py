@@ -7,7 +7,8 @@ the same name in `box/` with a line `x1,y1,...,x4,y4,text` for each line of text
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -16,6 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from rich.console import Console
 from rich.table import Table
 
+from eval.index import OnProgress
 from rag import pictures
 from rag.ingest import media
 from rag.ingest.ocr import Ocr
@@ -24,51 +26,64 @@ _WORD = re.compile(r"\w+")
 _COORDINATES = 8  # numbers before the text in a line of truth
 
 
-def reading(folder: Path, threads: int = 1) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was read of one picture, what stands in it where that is known, and seconds."""
+
+    pixels: int
+    text: str
+    truth: str | None
+    decoding: float
+    reading: float
+    working: float
+
+
+def reading(folder: Path, threads: int = 1, show: OnProgress = lambda done, total: None) -> dict[str, Any]:
     """Decode and read every picture in `folder`, or in its `img/`, with `threads` threads.
 
     Times are milliseconds per picture, models loaded: of the clock, and for reading also of CPU. Recall is the share
     of the words (letters and digits, whatever their case) and of the characters without spaces of the truth that
-    were read, counted as multisets picture by picture. The error rates (CER, WER) are the edits that turn what was
-    read into the truth, in its order, over the length of the truth: a line read too early costs twice. None where
+    were read, counted as multisets picture by picture, so in whatever order. The error rates (CER, WER) are the edits
+    that turn what was read into the truth, over the length of the truth: of characters, and of words parted by white
+    space; capitals are small letters, any white space is one space, and a line read too early costs twice. None where
     there is no truth.
     """
     files = _picture_files(folder / "img" if (folder / "img").is_dir() else folder)
-    ocr = Ocr(threads)
-    decoding, seconds, busy, pixels, truths, texts = [], [], [], 0, [], []
-    for number, path in enumerate(files):
+    found = list(_read_all(files, Ocr(threads), show))
+    known = [(one.truth, one.text) for one in found if one.truth is not None]
+    return {
+        "folder": folder.resolve().name,
+        "pictures": len(files),
+        "megapixels": sum(one.pixels for one in found) / 1e6,
+        "threads": threads,
+        "ms": {
+            "decode": _per_picture([one.decoding for one in found]),
+            "ocr": _per_picture([one.reading for one in found]),
+            "ocr_cpu": _per_picture([one.working for one in found]),
+        },
+        "pictures_per_minute": 60 * len(files) / sum(one.decoding + one.reading for one in found) if files else 0.0,
+        "with_truth": len(known),
+        "word_recall": _recall([(_words(truth), _words(text)) for truth, text in known]),
+        "character_recall": _recall([(_characters(truth), _characters(text)) for truth, text in known]),
+        "character_error": _error_rate([(_plain(truth), _plain(text)) for truth, text in known]),
+        "word_error": _error_rate([(_plain(truth).split(), _plain(text).split()) for truth, text in known]),
+    }
+
+
+def _read_all(files: Sequence[Path], ocr: Ocr, show: OnProgress) -> Iterator[_Read]:
+    for done, path in enumerate(files):
+        show(done, len(files))
         data = path.read_bytes()
         started = time.perf_counter()
         image = pictures.decode(data, path=str(path))
-        decoding.append(time.perf_counter() - started)
-        if number == 0:
+        decoding = time.perf_counter() - started
+        if done == 0:
             ocr.read(image)  # loads the models
         started, worked = time.perf_counter(), time.process_time()
         text = ocr.read(image).text
-        seconds.append(time.perf_counter() - started)
-        busy.append(time.process_time() - worked)
-        pixels += image.width * image.height
-        truth = _truth(path)
-        if truth is not None:
-            truths.append(truth)
-            texts.append(text)
-    return {
-        "folder": folder.name,
-        "pictures": len(files),
-        "megapixels": pixels / 1e6,
-        "threads": threads,
-        "ms": {
-            "decode": _per_picture(decoding),
-            "ocr": _per_picture(seconds),
-            "ocr_cpu": _per_picture(busy),
-        },
-        "pictures_per_minute": 60 * len(files) / (sum(decoding) + sum(seconds)) if files else 0.0,
-        "with_truth": len(truths),
-        "word_recall": _recall(map(_words, truths), map(_words, texts)),
-        "character_recall": _recall(map(_characters, truths), map(_characters, texts)),
-        "character_error": _error_rate(["".join(_plain(text)) for text in truths], ["".join(_plain(t)) for t in texts]),
-        "word_error": _error_rate([_plain(text) for text in truths], [_plain(text) for text in texts]),
-    }
+        seconds, busy = time.perf_counter() - started, time.process_time() - worked
+        yield _Read(image.width * image.height, text, _truth(path), decoding, seconds, busy)
+    show(len(files), len(files))
 
 
 def print_reading(result: dict[str, Any], out: Console) -> None:
@@ -79,9 +94,14 @@ def print_reading(result: dict[str, Any], out: Console) -> None:
     out.print(table)
     out.print(f"{result['pictures_per_minute']:.0f} pictures a minute, {result['megapixels']:.1f} megapixels in all")
     if result["with_truth"]:
-        found = f"words {result['word_recall']:.3f}, characters {result['character_recall']:.3f}"
-        found += f"; error rates CER {result['character_error']:.3f}, WER {result['word_error']:.3f}"
-        out.print(f"read of the truth of {result['with_truth']} pictures: {found}")
+        out.print(
+            f"of the truth of {result['with_truth']} pictures were read: words {result['word_recall']:.3f}, "
+            f"characters {result['character_recall']:.3f}, in whatever order"
+        )
+        out.print(
+            f"edits to the truth, in its order: CER {result['character_error']:.3f} of the characters, "
+            f"WER {result['word_error']:.3f} of the words"
+        )
 
 
 def _picture_files(folder: Path) -> list[Path]:
@@ -106,21 +126,19 @@ def _characters(text: str) -> Counter[str]:
     return Counter("".join(text.casefold().split()))
 
 
-def _plain(text: str) -> list[str]:
-    """The words of `text`, whatever their case."""
-    return _WORD.findall(text.casefold())
+def _plain(text: str) -> str:
+    """`text` as its errors are counted: whatever its case, any white space one space."""
+    return " ".join(text.casefold().split())
 
 
-def _error_rate(truths: Sequence[Sequence[str]], texts: Sequence[Sequence[str]]) -> float | None:
-    """Edits (Levenshtein 1966) over the length of the truth, all pictures together."""
-    length = sum(map(len, truths))
-    edits = sum(Levenshtein.distance(truth, text) for truth, text in zip(truths, texts, strict=True))
-    return edits / length if length else None
+def _error_rate(pairs: Sequence[tuple[Sequence[str], Sequence[str]]]) -> float | None:
+    """Edits (Levenshtein 1966) from what was read to the truth over the length of the truth, all pictures together."""
+    length = sum(len(truth) for truth, _ in pairs)
+    return sum(Levenshtein.distance(truth, read) for truth, read in pairs) / length if length else None
 
 
-def _recall(truths: Iterable[Counter[str]], found: Iterable[Counter[str]]) -> float | None:
-    """The share of what is in `truths` that is in `found`, picture by picture."""
-    pairs = list(zip(truths, found, strict=True))
+def _recall(pairs: Sequence[tuple[Counter[str], Counter[str]]]) -> float | None:
+    """The share of what is in each truth that is in what was read, all pictures together."""
     total = sum(truth.total() for truth, _ in pairs)
     return sum((truth & read).total() for truth, read in pairs) / total if total else None
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 from rich.console import Console
 
-from eval.reading import _characters, _recall, _words, print_reading, reading
+from eval.reading import _characters, _error_rate, _plain, _recall, _words, print_reading, reading
 
 
 def _receipt(folder: Path, name: str, lines: list[str], truth: list[str]) -> None:
@@ -24,7 +24,9 @@ def test_reading_of_known_receipts(tmp_path: Path) -> None:
     """Eight words of truth, one of which does not stand there; commas belong to the text."""
     _receipt(tmp_path, "1", ["Tea, green", "TOTAL 2.40"], ["TEA, GREEN", "TOTAL 2.40"])  # tea green total 2 40
     _receipt(tmp_path, "2", ["Harbour cafe"], ["HARBOUR CAFE", "MISSING"])
-    result = reading(tmp_path)
+    shown: list[tuple[int, int]] = []
+    result = reading(tmp_path, show=lambda done, total: shown.append((done, total)))
+    assert shown == [(0, 2), (1, 2), (2, 2)]
     assert (result["pictures"], result["with_truth"], result["threads"]) == (2, 2, 1)
     assert result["word_recall"] == 7 / 8
     characters = len("tea,green") + len("total2.40") + len("harbourcafe")
@@ -51,6 +53,16 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 
 
 def test_recall_counts_each_word_as_often_as_it_stands_there() -> None:
-    assert _recall([_words("a a b")], [_words("A c b")]) == 2 / 3
-    assert _recall([_characters("a a"), _characters("b")], [_characters("a"), _characters("a b")]) == 2 / 3
-    assert _recall([], []) is None
+    assert _recall([(_words("a a b"), _words("A c b"))]) == 2 / 3
+    assert _recall([(_characters("a a"), _characters("a")), (_characters("b"), _characters("a b"))]) == 2 / 3
+    assert _recall([]) is None
+
+
+def test_error_rates_are_edits_in_the_order_of_the_truth() -> None:
+    truth, read = _plain("TOTAL  RM 5.00\nCASH"), _plain("Cash total rm5.00")
+    # "cash " comes too early (5), the space in "rm 5.00" is missing (1), and " cash" is missing behind it (5).
+    assert _error_rate([(truth, read)]) == 11 / len("total rm 5.00 cash")
+    # One word too early, one of two that became one, one that should have been the other half, one missing behind.
+    assert _error_rate([(truth.split(), read.split())]) == 4 / 4
+    assert _error_rate([("abcd", "abxd"), ("", "ef")]) == (1 + 2) / 4
+    assert _error_rate([]) is None
