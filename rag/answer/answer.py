@@ -87,8 +87,9 @@ def answer(
     """Answer `question` from the hits of `result`: Retrieved, then Deltas, then Done.
 
     The Deltas put together are the answer's text, but for markers that are added at the end to sentences that the model
-    left without, or put right. Without a model, or when it fails, the answer is the best evidence, quoted, and says so;
-    so it is where nothing that was found stands out, and then no model is asked.
+    left without, or put right, and for thoughts that a model told only at their end (`rag.answer.thoughts`).
+    Without a model, or when it fails, the answer is the best evidence, quoted, and says so; so it is where nothing that
+    was found stands out, and then no model is asked.
 
     Args:
         standalone: the question made to stand alone, where it leans on `history`; `result` was found with it then.

@@ -4,6 +4,7 @@ from collections.abc import Generator as Coroutine
 from contextlib import closing
 
 from rag.answer.clean import clean
+from rag.answer.thoughts import spoken
 from rag.protocols import Generator
 from rag.records import Message
 from rag.text import one_line, sentences
@@ -35,4 +36,4 @@ def describe(generator: Generator, picture: bytes) -> str:
 
 def _pieces(generator: Generator, picture: bytes) -> Coroutine[str, None, None]:
     messages = (Message("system", _RULES), Message("user", _ASKED, (picture,)))
-    yield from generator.stream(messages, max_tokens=_TOKENS)
+    yield from spoken(generator.stream(messages, max_tokens=_TOKENS))

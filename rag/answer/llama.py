@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -260,7 +261,8 @@ def _prompt(opened: Opened, messages: Sequence[Message]) -> list[int | Glance]:
         turns.append((message.role, range(len(parts), len(parts) + len(told))))
         parts += told
     prompt: list[int | Glance] = []
-    for piece in in_template(lambda chat: str(opened.template(messages=chat).prompt), turns):
+    template = partial(opened.template, enable_thinking=False)  # the name by which models know it; others ignore it
+    for piece in in_template(lambda chat: str(template(messages=chat).prompt), turns):
         if isinstance(piece, str):
             prompt += llama.tokenize(piece.encode(), add_bos=False, special=True)
         else:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rag.answer.control_tokens import disarmed
+from rag.answer.thoughts import only_thoughts
 from rag.errors import GenerationError, ModelError, PromptTooLong, ServerError, UnreadableFile
 from rag.pictures import decode
 from rag.records import Message, ModelState
@@ -225,9 +226,7 @@ class ServerGenerator:
         if not reply.finish:
             raise GenerationError(f"the reply of {self.name!r} broke off; look at the log of {self._address.url!r}")
         if reply.thought and not reply.text:
-            raise GenerationError(
-                f"{self.name!r} came to no answer while thinking; raise `answer_tokens`, or use a model that does not"
-            )
+            raise only_thoughts(self.name)
 
     def _check_model(self, piece: Piece, known: _Known) -> None:
         if piece.model in known.others:

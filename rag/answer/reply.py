@@ -12,6 +12,7 @@ from rag.answer.clean import Cleaner
 from rag.answer.evidence import grams
 from rag.answer.prompt import Prompt
 from rag.answer.quotations import best
+from rag.answer.thoughts import Thoughts, only_thoughts, spoken
 from rag.errors import PromptTooLong
 from rag.protocols import Generator
 from rag.records import Delta, Finish, Message
@@ -81,14 +82,19 @@ def _speaking(
     prompt: Prompt, generator: Generator, answer_tokens: int, draft: Draft, stop: Event | None
 ) -> Iterator[Delta]:
     """The model's own words."""
-    cleaner = Cleaner(len(prompt.passages))
+    cleaner, thoughts = Cleaner(len(prompt.passages)), Thoughts()
     for piece in _pieces(prompt, generator, answer_tokens, draft, stop):
-        ready, draft.removed = cleaner.feed(piece), cleaner.removed
+        retracted, said = thoughts.retracted, thoughts.feed(piece)
+        if thoughts.retracted > retracted:
+            draft.text, cleaner = "", Cleaner(len(prompt.passages))
+        ready, draft.removed = cleaner.feed(said), cleaner.removed
         if ready:
             yield draft.add(ready)
-    rest, draft.removed = cleaner.finish(), cleaner.removed
+    rest, draft.removed = cleaner.feed(thoughts.finish()) + cleaner.finish(), cleaner.removed
     if rest:
         yield draft.add(rest)
+    if thoughts.found and not draft.text.strip() and draft.finish != "stopped":
+        raise only_thoughts(generator.name)
     if draft.finish == "stop" and generator.count_tokens(draft.raw) >= answer_tokens:
         draft.finish = "length"
 
@@ -122,7 +128,7 @@ def _first_sentence(prompt: Prompt, generator: Generator, max_tokens: int, draft
     """
     written = prompt.beginning
     try:
-        for piece in _pieces(prompt, generator, max_tokens, draft, stop):
+        for piece in spoken(_pieces(prompt, generator, max_tokens, draft, stop)):
             written += piece
             spans = sentences(written)
             if len(spans) > 1:

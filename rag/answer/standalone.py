@@ -11,6 +11,7 @@ from rag.answer.history import NO_WORDS, Exchange, exchanges, shortened
 from rag.answer.leaning import content_words, leans
 from rag.answer.prompt import is_small
 from rag.answer.sources import no_markers
+from rag.answer.thoughts import spoken
 from rag.answer.wording import is_ours
 from rag.errors import GenerationError, ModelError
 from rag.protocols import Generator
@@ -81,7 +82,7 @@ def _rewritten(question: str, earlier: Sequence[Exchange], generator: Generator 
 
 
 def _pieces(generator: Generator, messages: Sequence[Message]) -> Coroutine[str, None, None]:
-    yield from generator.stream(messages, max_tokens=_TOKENS)
+    yield from spoken(generator.stream(messages, max_tokens=_TOKENS))
 
 
 def _asked(question: str, earlier: Sequence[Exchange]) -> tuple[Message, ...]:

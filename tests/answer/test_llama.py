@@ -115,6 +115,14 @@ def test_a_template_without_a_system_role_gets_the_rules_with_the_question(llama
         tokens(generator, Message("user", "a"), Message("system", "b"))
 
 
+def test_a_model_that_can_think_is_told_not_to(llama: LlamaGenerator) -> None:
+    generator = model()
+    thinks = "{% if enable_thinking is false %}no{% else %}yes{% endif %}"
+    use_template(generator, f"{{% for m in messages %}}{{{{ m.content }}}}{{% endfor %}} {thinks}")
+    found = tokens(generator, Message("user", "Why?"))
+    assert generator._loaded().llama.detokenize(found).decode() == "Why? no"
+
+
 def test_characters_spread_over_tokens_come_whole(llama: LlamaGenerator) -> None:
     asked = Message("user", "Repeat: 🦊漢字é🦊漢字é")
     pieces = list(llama.stream([asked, Message("assistant", "🦊漢字é🦊漢字é🦊漢")], max_tokens=12))

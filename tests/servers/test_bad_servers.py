@@ -119,6 +119,14 @@ def test_a_fault_is_told_with_its_remedy_and_nothing_is_tried_twice(server: Cann
     assert ask(server.url) == "It is."
 
 
+def test_thoughts_in_the_reply_are_not_in_the_answer(server: CannedServer) -> None:
+    server.routes[CHAT] = reply("<th", "ink>Is it", "? [1]</th", "ink>\n\nIt ", "is so [1].")
+    found = result("Is it so?", "It is so. It was not before.")
+    *_, done = answer("Is it so?", found, embedder=HashingEmbedder(), generator=generator(server.url))
+    assert isinstance(done, Done)
+    assert done.answer.text == "It is so [1]."
+
+
 @pytest.mark.parametrize("path", ["/v1/models", CHAT])
 def test_a_server_that_says_nothing_is_waited_for_no_longer_than_its_time(
     server: CannedServer, path: str, monkeypatch: pytest.MonkeyPatch
