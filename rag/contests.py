@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Event
 
 from rag.errors import TuneError
@@ -55,7 +56,8 @@ class Contests:
             return Contest(candidate.name, index.base, live, contender, grounds)
 
         if candidate.tier == "image":
-            yield against(Contender(index.tuned, index.store, looks=self._picture_words.opened(candidate.name)))
+            looks = self._picture_words.opened(candidate.name)
+            yield replace(against(Contender(index.tuned, index.store, looks)), plain_looks=self._picture_words.plain)
             return
         if candidate.base != index.base.fingerprint:
             raise TuneError(

@@ -28,6 +28,7 @@ from rag.tune.canaries import FILE as CANARIES
 from rag.tune.canaries import Canary, load_canaries, questions_of
 from rag.tune.gate import judge
 from rag.tune.lesson import Lesson
+from rag.tune.picture_canaries import picture_canaries
 from rag.tune.questions import words_of
 from rag.tune.records import Grounds, Question, Step, Verdict
 from rag.tune.runs import Runs
@@ -54,13 +55,17 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """What is compared: what searches now, and the candidate. `plain` is the embedder of the live index as it came."""
+    """What is compared: what searches now, and the candidate. `plain` is the embedder of the live index as it came.
+
+    `plain_looks` is the image embedder as it came where the candidate has words for pictures.
+    """
 
     name: str
     plain: Embedder
     live: Contender
     candidate: Contender
     grounds: Grounds
+    plain_looks: ImageEmbedder | None = None
 
 
 class Court:
@@ -101,13 +106,12 @@ class Court:
             TuneError: there are no questions to judge by.
         """
         questions = self.questions(contest.name, contest.plain)
-        canaries = load_canaries(self._home / "tuning" / CANARIES)
 
         def show(done: int, total: int) -> None:
             on_step(Step("judge", done, total, time.time()))
 
         home = Trial(questions, self._rank(contest.live), self._rank(contest.candidate))
-        elsewhere = self._elsewhere(canaries, contest)
+        elsewhere = self._elsewhere(contest)
         verdict = judge(
             contest.name,
             home,
@@ -142,8 +146,14 @@ class Court:
     def _rank(self, contender: Contender) -> Rank:
         return rank_by(_searcher(contender, self._terms, contender.looks or self._image_embedder, self._reranker))
 
-    def _elsewhere(self, canaries: Sequence[Canary], contest: Contest) -> Trial:
-        """Both rankers over the passages of the canaries, which are embedded now; once, where passages are the same."""
+    def _elsewhere(self, contest: Contest) -> Trial:
+        """Both rankers over canaries: pictures by their looks where words for them were learnt, else passages."""
+        if contest.plain_looks is not None and contest.candidate.looks is not None:
+            return _by_looks(contest.plain_looks, contest.candidate.looks)
+        return self._by_words(load_canaries(self._home / "tuning" / CANARIES), contest)
+
+    def _by_words(self, canaries: Sequence[Canary], contest: Contest) -> Trial:
+        """The passages are embedded now; once, where they are the same."""
         documents = [_document(canary) for canary in canaries]
         terms = partial(analyse_query, languages=tuple(dict.fromkeys(each.language for each in documents)))
         plain, tuned = Tuned(contest.plain), contest.candidate.tuned
@@ -235,6 +245,24 @@ def _is_same(grounds: Grounds, questions: Collection[str]) -> bool:
 
 
 # --- canaries --------------------------------------------------------------------------------------------------------
+
+
+def _by_looks(plain: ImageEmbedder, tuned: ImageEmbedder) -> Trial:
+    """Drawn pictures that no training has seen, found by plain words and nothing else."""
+    canaries = picture_canaries()[1::2]
+    names, pictures = [canary.id for canary, _ in canaries], [picture for _, picture in canaries]
+
+    def ranked(looks: ImageEmbedder) -> Rank:
+        rows = looks.embed_images(pictures)
+
+        def rank(question: str) -> Ranked:
+            started = time.perf_counter()
+            order = np.argsort(-(rows @ looks.embed_texts([question])[0]), kind="stable")[:DEPTH]
+            return Ranked(tuple(names[place] for place in order), (time.perf_counter() - started) * 1000)
+
+        return rank
+
+    return Trial(questions_of([canary for canary, _ in canaries]), ranked(plain), ranked(tuned))
 
 
 def _document(canary: Canary) -> Document:

@@ -5,6 +5,7 @@ not opened. Those of an import are looked at once.
 """
 
 import platform
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -28,19 +29,21 @@ from rag.text import one_line
 from rag.tune.imports import read_captions
 from rag.tune.lesson import Lesson
 from rag.tune.pairs import has_words, new_pair, tidy
+from rag.tune.picture_canaries import picture_canaries
 from rag.tune.records import Candidate, Caption, Excerpt, Pair, Step, TuneOptions
-from rag.tune.runs import MANIFEST, Runs, write_json
+from rag.tune.runs import MANIFEST, Runs, read_json, write_json
 from rag.tune.split import cap, split
 
 if TYPE_CHECKING:
     from rag.tune.clip_fit import Training
-    from rag.tune.train_clip_words import Described
+    from rag.tune.train_clip_words import Described, WordsTrained
 
 OnStep = Callable[[Step], None]
 Row = NDArray[np.float32]
 
 _AT_ONCE = 256  # documents whose pictures are read together
 _LARGEST = 64 << 20  # bytes of one imported picture
+_CHECKPOINTS = "checkpoints"
 _LIBRARIES = ("torch", "open_clip_torch", "numpy")
 
 
@@ -69,37 +72,25 @@ class PictureTrainer:
         self._embedder = image_embedder
 
     def train(self, options: TuneOptions, folder: Path, on_step: OnStep, stop: Event) -> Candidate | None:
-        """See `Improver.train`; this one is quick, and begins anew where it was stopped.
+        """See `Improver.train`.
 
         Raises:
-            TuneError: there are too few pairs, or none of the pictures has a vector yet.
+            TuneError: there are too few pairs, none of the pictures has a vector yet, or what a training that is to go
+                on learns about has changed.
         """
-        from rag.tune.train_clip_words import train_words
-
         on_step(Step("collect", 0, 0, time.time()))
         gathered = self.gathered()
-        lesson = self._lesson(gathered)
-        lesson.write(folder)
+        lesson, manifest = self._begun(options, folder, gathered)
         words = f"{len(gathered.passed_over)} pictures passed over" if gathered.passed_over else ""
         on_step(Step("collect", 1, 1, time.time(), text=words))
         if stop.is_set():
             return None
         training = _training(options)
-        trained = train_words(
-            self._embedder.files,
-            _taught(lesson.train, gathered),
-            folder / CLIP_TEXT_FILE,
-            training,
-            dev=_taught(lesson.dev, gathered) if lesson.dev else None,
-            on_step=lambda step: on_step(Step("train", step.number, step.total, time.time(), loss=step.loss)),
-            stop=stop,
-        )
+        trained = self._trained(lesson, gathered, training, folder, on_step, stop)
         if trained is None:
             return None
-        for alpha, score, _ in trained.scores:
-            on_step(Step("blend", round(10 * alpha), 10, time.time(), score=score))
         learnt = {"alpha": trained.alpha, "scores": trained.scores, "training": asdict(training)}
-        write_json(folder / MANIFEST, {**self._manifest(lesson, gathered), "trained": learnt})
+        write_json(folder / MANIFEST, {**manifest, "trained": learnt})
         candidate = Candidate(
             name=folder.name,
             tier="image",
@@ -109,7 +100,60 @@ class PictureTrainer:
             parts=(CLIP_TEXT,),
         )
         self._runs.write(candidate)
+        shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
         return candidate
+
+    def _begun(self, options: TuneOptions, folder: Path, gathered: Gathered) -> tuple[Lesson, dict[str, Any]]:
+        """The lesson and the manifest of a run: as it was left where it is to go on, else from what there is now."""
+        manifest = read_json(folder / MANIFEST) if options.resume else None
+        lesson = Lesson.read(folder) if manifest else None
+        if manifest is None or lesson is None:
+            lesson = self._lesson(gathered)
+            manifest = self._manifest(lesson, gathered)
+            lesson.write(folder)
+            write_json(folder / MANIFEST, manifest)
+        if manifest["base"] != self._embedder.fingerprint:
+            raise TuneError("another image embedder looks at pictures than when this training began; train again")
+        if gone := {pair.positive.id for pair in (*lesson.train, *lesson.dev)} - gathered.vectors.keys():
+            raise TuneError(
+                f"{len(gone)} pictures that this training learns about are gone or were not looked at since it began; "
+                "train again. What searches now is as it was"
+            )
+        return lesson, manifest
+
+    def _trained(
+        self, lesson: Lesson, gathered: Gathered, training: "Training", folder: Path, on_step: OnStep, stop: Event
+    ) -> "WordsTrained | None":
+        from rag.tune.train_clip_words import train_words
+
+        replay, known = self._known()
+        trained = train_words(
+            self._embedder.files,
+            _joined(_taught(lesson.train, gathered), replay),
+            folder / CLIP_TEXT_FILE,
+            training,
+            dev=_taught(lesson.dev, gathered) if lesson.dev else None,
+            known=known,
+            on_step=lambda step: on_step(Step("train", step.number, step.total, time.time(), loss=step.loss)),
+            stop=stop,
+            folder=folder / _CHECKPOINTS,
+        )
+        for alpha, score, _ in trained.scores if trained else ():
+            on_step(Step("blend", round(10 * alpha), 10, time.time(), score=score))
+        return trained
+
+    def _known(self) -> "tuple[Described, Described]":
+        """Plain words for drawn shapes, which are not to be forgotten: some to be trained on as well, some to blend by.
+
+        They are the canaries that training may see, one half of all.
+        """
+        from rag.tune.train_clip_words import Described
+
+        canaries = picture_canaries()[::2]
+        rows = self._embedder.embed_images([picture for _, picture in canaries])
+        names, texts = tuple(canary.id for canary, _ in canaries), tuple(canary.text for canary, _ in canaries)
+        first, second = (Described(texts[part::2], names[part::2], rows[part::2]) for part in (0, 1))
+        return first, second
 
     # --- what is learnt ------------------------------------------------------------------------------------------
 
@@ -180,6 +224,7 @@ class PictureTrainer:
             "base": self._embedder.fingerprint,
             "embedder": self._embedder.state.name,
             "pairs": {"train": len(lesson.train), "dev": len(lesson.dev), "gate": len(lesson.gate)},
+            "documents": sorted(lesson.documents),
             "passed_over": list(gathered.passed_over),
             "versions": {name: version(name) for name in _LIBRARIES},
             "python": platform.python_version(),
@@ -199,6 +244,15 @@ def _taught(pairs: Sequence[Pair], gathered: Gathered) -> "Described":
 
     names = tuple(pair.positive.id for pair in pairs)
     return Described(tuple(pair.query for pair in pairs), names, np.stack([gathered.vectors[name] for name in names]))
+
+
+def _joined(pairs: "Described", others: "Described") -> "Described":
+    return replace(
+        pairs,
+        texts=(*pairs.texts, *others.texts),
+        names=(*pairs.names, *others.names),
+        pictures=np.concatenate([pairs.pictures, others.pictures]),
+    )
 
 
 def _excerpt(chunk: Chunk) -> Excerpt:

@@ -63,6 +63,11 @@ class PictureWords:
         return self._words.open(name)
 
     @property
+    def plain(self) -> ImageEmbedder | None:
+        """The image embedder as it came."""
+        return self._looks
+
+    @property
     def live(self) -> str:
         """The name of the candidate whose words find pictures now, "" where the image embedder's own do."""
         return self._pointers.live(self._base)

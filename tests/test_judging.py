@@ -17,10 +17,12 @@ from rag.errors import TuneError
 from rag.ingest.analyse import analyse, analyse_query
 from rag.judging import Contender, Contest, Court, check_verdict, why_not
 from rag.live import Tuned
-from rag.records import Chunk, EmbeddedChunk, Vector
+from rag.protocols import IMAGE_SPACE
+from rag.records import Chunk, EmbeddedChunk, ModelState, Vector
 from rag.store.memory_store import MemoryStore
 from rag.tune.lesson import Lesson
 from rag.tune.pairs import new_pair
+from rag.tune.picture_canaries import picture_canaries
 from rag.tune.records import Candidate, Excerpt, Grounds, Question, Step, Verdict
 from rag.tune.runs import Runs
 
@@ -61,7 +63,7 @@ def contender(answers: Mapping[str, str] | None = None) -> Contender:
 
 def library() -> MemoryStore:
     rows = BASE.embed(list(PASSAGES.values()), "passage")
-    store = MemoryStore({BASE.space: BASE.dim})
+    store = MemoryStore({BASE.space: BASE.dim, IMAGE_SPACE: Looks.dim})
     store.replace_documents(
         {
             name: [EmbeddedChunk(piece(name, text), analyse(text, "en"), (Vector(BASE.space, row),))]
@@ -139,6 +141,54 @@ def test_forgetting_other_subjects_is_seen(home: Path) -> None:
     verdict = judged(home, Contender(replace(made.tuned, fusion_weight=100.0), made.store))  # words hardly count
     assert verdict.outcome == "FAIL"
     assert verdict.reasons[0].startswith("Too much is forgotten, 4 questions about other subjects")
+
+
+class Looks:
+    """Knows every drawn picture by its words; one that is `forgetful` takes what was learnt for half of all of them."""
+
+    space, dim, fingerprint = IMAGE_SPACE, 128, "looks"
+    state = ModelState("image embedder", "looks", "cpu", "fp32", "", loaded=True)
+
+    def __init__(self, *, forgetful: bool = False) -> None:
+        self._place = {canary.text: at for at, (canary, _) in enumerate(picture_canaries())}
+        self._drawn = {picture: self._place[canary.text] for canary, picture in picture_canaries()}
+        self._forgotten = 64 if forgetful else 0
+
+    def load(self) -> None: ...
+
+    def embed_images(self, pictures: Sequence[bytes]) -> NDArray[np.float32]:
+        return np.eye(128, dtype=np.float32)[[self._drawn[picture] for picture in pictures]]
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        places = [self._place.get(text.removeprefix("a drawing of "), 0) for text in texts]
+        return np.eye(128, dtype=np.float32)[[max(place, self._forgotten) for place in places]]
+
+
+@pytest.mark.parametrize("forgetful", [False, True])
+def test_words_for_pictures_are_judged_by_pictures_of_other_things(home: Path, forgetful: bool) -> None:
+    tuned = replace(contender(), looks=Looks(forgetful=forgetful))
+    made = replace(contest(tuned), plain_looks=Looks())
+    verdict = court(home).judge(made, lambda step: None, Event())
+    assert verdict is not None
+    if forgetful:  # 32 of 64 pictures: they come in the order that they are drawn in, of which ten get a score
+        assert verdict.outcome == "FAIL"
+        left = sum(1 / np.log2(1 + place) for place in range(1, 11))
+        assert verdict.canary is not None
+        assert verdict.canary[0] == pytest.approx((left - 32) / 64)
+        assert verdict.reasons[0].startswith("Too much is forgotten, 128 questions about other subjects")
+    else:
+        assert verdict.canary == (0.0, 0.0)
+        assert verdict.outcome == "INCONCLUSIVE"  # nothing is better either
+
+
+def test_drawn_pictures_are_many_and_each_is_one_file() -> None:
+    canaries = picture_canaries()
+    assert len({picture for _, picture in canaries}) == len({canary.id for canary, _ in canaries}) == 128
+    assert canaries == picture_canaries()
+    assert [canary.questions for canary, _ in canaries[:2]] == [
+        ("a red circle", "a drawing of a red circle"),
+        ("three red circles", "a drawing of three red circles"),
+    ]
 
 
 def test_stopping_leaves_no_verdict(home: Path) -> None:

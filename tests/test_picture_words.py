@@ -1,7 +1,8 @@
 """Tier image in a real library: its owner's words find pictures that nothing looks at again, and back."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +19,7 @@ from rag.errors import TuneError
 from rag.gathering import CAPTIONS, IMPORTED
 from rag.library import Library
 from rag.protocols import IMAGE_SPACE
+from rag.records import document_id
 from rag.tune.imports import keep, read_import
 from rag.tune.records import Candidate, ShownChunk, Step, TuneOptions
 from tests.store.processes import parse_here
@@ -84,10 +86,13 @@ def test_words_are_taught_found_by_and_taken_back(
 ) -> None:
     bring(library, pictures[0].parent, {p.name: retold(s.caption) for p, s in zip(pictures, SCENES, strict=True)})
 
-    def looked(*args: object) -> None:
-        raise AssertionError("a picture was looked at")
+    own, look = {path.read_bytes() for path in pictures}, ClipEmbedder.embed_images
 
-    monkeypatch.setattr(ClipEmbedder, "embed_images", looked)
+    def watched(self: ClipEmbedder, shown: Sequence[bytes]) -> np.ndarray:
+        assert not own & set(shown)  # drawn canaries alone
+        return look(self, shown)
+
+    monkeypatch.setattr(ClipEmbedder, "embed_images", watched)
     asked = SCENES[:30]
     before = found_first(library, asked, pictures)
     candidate, steps = train(library)
@@ -106,6 +111,11 @@ def test_words_are_taught_found_by_and_taken_back(
     assert verdict is not None
     assert verdict.questions >= 10
     assert verdict.after >= verdict.before
+    assert verdict.canary is not None
+    assert any("128 questions about other subjects" in reason for reason in verdict.reasons)
+    scores = json.loads((folder / "run.json").read_text())["trained"]["scores"]
+    assert len(scores) == 11
+    assert all(known is not None for _, _, known in scores)  # so the blend forgets little
     assert library.improver.swap(candidate.name, force=True) == candidate
     after = found_first(library, asked, pictures)
     assert after >= before + 0.1
@@ -118,6 +128,37 @@ def test_words_are_taught_found_by_and_taken_back(
     assert library.improver.roll_back() is None
     assert found_first(library, asked, pictures) == before
     assert library.improver.picture_words.before == candidate.name
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_a_training_that_was_cut_off_goes_on_to_the_same_words(library: Library, pictures: list[Path]) -> None:
+    bring(library, pictures[0].parent, {p.name: retold(s.caption) for p, s in zip(pictures, SCENES, strict=True)})
+    options, improver, stop = replace(OPTIONS, epochs=4), library.improver, Event()
+    whole, _ = train(library, options)
+    assert whole is not None
+
+    def cut_off(step: Step) -> None:
+        if step.stage == "train" and step.done == 2:
+            stop.set()
+
+    folder = improver.begin("image")
+    assert improver.train("image", options, folder, cut_off, stop) is None
+    assert improver.runs.unfinished() == folder
+    steps: list[Step] = []
+    again = improver.train("image", replace(options, resume=True), folder, steps.append, Event())
+    assert again is not None
+    assert [step.done for step in steps if step.stage == "train"] == [3, 4]
+    words = [(improver.runs.folder(each.name) / CLIP_TEXT_FILE).read_bytes() for each in (whole, again)]
+    assert words[0] == words[1]
+    assert not (folder / "checkpoints").exists()
+
+    stop.clear()
+    folder = improver.begin("image")
+    assert improver.train("image", options, folder, cut_off, stop) is None
+    library.remove([document_id(str(path)) for path in pictures])
+    with pytest.raises(TuneError, match="pictures that this training learns about are gone"):
+        improver.train("image", replace(options, resume=True), folder, steps.append, Event())
 
 
 def test_too_few_words_or_none_are_refused(library: Library, pictures: list[Path]) -> None:

@@ -55,7 +55,7 @@ class Checkpoints:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
-    def save(self, state: State, weights: Mapping[str, Parameter], optimizer: Optimizer) -> None:
+    def save(self, state: State, weights: Mapping[str, Tensor], optimizer: Optimizer) -> None:
         """Write a checkpoint, then remove those that it makes needless.
 
         Raises:
@@ -98,7 +98,7 @@ class Checkpoints:
         return _read(self.folder / f"best-{state.best:04}.safetensors", state.of)[1]
 
 
-def put_back(tensors: Mapping[str, Tensor], weights: Mapping[str, Parameter]) -> None:
+def put_back(tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
     """Set the weights to those of a checkpoint."""
     for name, each in weights.items():
         each.data.copy_(tensors[f"weights/{name}"])

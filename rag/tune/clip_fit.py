@@ -10,14 +10,19 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from threading import Event
 from typing import Any
 
+import numpy as np
 import torch
 from open_clip.loss import ClipLoss, SigLipLoss
 from torch import Tensor
+from torch.nn import Parameter
+from torch.optim import Optimizer
 
 from rag.errors import TuneError
+from rag.tune.checkpoints import Checkpoints, State, put_back, put_back_optimizer
 
 _LARGEST_SCALE = math.log(100)  # as in CLIP's paper: a scale above 100 made training unstable
 
@@ -34,7 +39,8 @@ class Training:
 
     `warm_up` is the share of all steps in which the learning rate rises from 0; then it falls to 0 along a cosine.
     Weight decay spares biases, norms and the scale, as in the paper. A batch goes through the network in `parts`:
-    memory is that of one part, loss and gradients are those of the whole batch.
+    memory is that of one part, loss and gradients are those of the whole batch. `save_every` are steps from one
+    checkpoint to the next, where there are any.
     """
 
     epochs: int = 10
@@ -46,6 +52,15 @@ class Training:
     seed: int = 0
     device: str = "cpu"
     parts: int = 1
+    save_every: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where checkpoints are kept, and the fingerprint `of` what is trained on what."""
+
+    checkpoints: Checkpoints
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +80,74 @@ def fit(
     training: Training,
     on_step: Callable[[Step], None] = lambda step: None,
     stop: Event | None = None,
-) -> bool:
-    """Train what is not locked of `network`; False where `stop` ended it before its last step.
+    saved: Saved | None = None,
+) -> Step | None:
+    """Train what is not locked of `network`; the last step, None where `stop` ended it before that.
+
+    Where it was `saved`, it goes on from the last checkpoint, and comes to what an uninterrupted training comes to: bit
+    by bit on a CPU with as many threads.
 
     Raises:
-        TuneError: the loss is no number any more.
+        TuneError: the loss is no number any more, or the checkpoint is damaged or of another training.
+        DiskFull: there is no room for a checkpoint; those before are whole.
     """
     optimizer = torch.optim.AdamW(
         _parameters(network, training.weight_decay), training.learning_rate, betas=(0.9, 0.98)
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, training.warm_up))
-    drawn = batches(torch.Generator().manual_seed(training.seed))
-    stopped = False
+    last = _put_back(network, optimizer, steps, saved)
+    first = last.number if last else 0
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(first + step, steps, training.warm_up))
+    drawn = islice(batches(torch.Generator().manual_seed(training.seed)), first, steps)
     network.train()
-    for number in range(1, steps + 1):
-        stopped = stop is not None and stop.is_set()
-        if stopped:
+    for number, rows in enumerate(drawn, start=first + 1):
+        if stop is not None and stop.is_set():
             break
-        optimizer.zero_grad()
-        loss = backward(network, towers, next(drawn), training.parts)
-        if not math.isfinite(loss):
-            raise TuneError(
-                f"the loss became {loss} at step {number} of {steps}: nothing was kept; train with a smaller learning "
-                f"rate than {training.learning_rate:g}"
-            )
-        torch.nn.utils.clip_grad_norm_(network.parameters(), training.largest_gradient)
-        optimizer.step()
+        last = Step(number, steps, _stepped(network, towers, rows, optimizer, number, training))
         schedule.step()
-        if not _is_sigmoid(network):
-            with torch.no_grad():
-                network.logit_scale.clamp_(0, _LARGEST_SCALE)
-        on_step(Step(number, steps, loss))
+        on_step(last)
+        ended = number == steps or (stop is not None and stop.is_set())
+        if saved and (ended or number % training.save_every == 0):
+            saved.checkpoints.save(State(saved.of, number, open_losses=(last.loss,)), _kept(network), optimizer)
     network.eval()
-    return not stopped
+    return last if last and last.number == steps else None
+
+
+def _stepped(
+    network: Any, towers: Towers, rows: Tensor, optimizer: Optimizer, number: int, training: Training
+) -> float:
+    """Take one step; its loss. What it draws by chance comes from a seed of its own, as no checkpoint has another."""
+    torch.manual_seed(np.random.SeedSequence([training.seed, number]).generate_state(1)[0].item())
+    optimizer.zero_grad()
+    loss = backward(network, towers, rows, training.parts)
+    if not math.isfinite(loss):
+        raise TuneError(
+            f"the loss became {loss} at step {number}: nothing was kept; train with a smaller learning rate than "
+            f"{training.learning_rate:g}"
+        )
+    torch.nn.utils.clip_grad_norm_(network.parameters(), training.largest_gradient)
+    optimizer.step()
+    if not _is_sigmoid(network):
+        with torch.no_grad():
+            network.logit_scale.clamp_(0, _LARGEST_SCALE)
+    return loss
+
+
+def _put_back(network: Any, optimizer: Optimizer, steps: int, saved: Saved | None) -> Step | None:
+    """The last step that was saved; network and optimizer are as they were after it."""
+    found = saved.checkpoints.last(saved.of) if saved else None
+    if found is None:
+        return None
+    state, tensors = found
+    kept = _kept(network)
+    put_back(tensors, kept)
+    put_back_optimizer(tensors, {name: each for name, each in kept.items() if isinstance(each, Parameter)}, optimizer)
+    return Step(state.step, steps, state.open_losses[-1])
+
+
+def _kept(network: Any) -> dict[str, Tensor]:
+    """What training changes: weights that are not locked, and what layers count while they train."""
+    state: dict[str, Tensor] = network.state_dict(keep_vars=True)
+    return {name: each for name, each in state.items() if each.requires_grad or not isinstance(each, Parameter)}
 
 
 def backward(network: Any, towers: Towers, rows: Tensor, parts: int) -> float:

@@ -50,10 +50,10 @@ def train_clip(
         return pictures, captions
 
     count = len(tokens)
-    done = fit(network, towers, shuffled(count, training.batch), steps_of(count, training), training, on_step, stop)
-    if done:
+    last = fit(network, towers, shuffled(count, training.batch), steps_of(count, training), training, on_step, stop)
+    if last is not None:
         _save(network, start, to)
-    return done
+    return last is not None
 
 
 def _prepared(model: ClipModel, pairs: Iterable[tuple[Image, str]]) -> tuple[Tensor, Tensor]:

@@ -6,8 +6,10 @@ are then blended with those from before, which keeps what was known (WiSE-FT, Wo
 https://arxiv.org/abs/2109.01903): theta = (1 - alpha) theta_0 + alpha theta_1.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from threading import Event
 
@@ -22,7 +24,8 @@ from rag.embed.clip_model import ClipModel, load_clip
 from rag.embed.clip_words import BASE
 from rag.errors import TuneError
 from rag.files import write_whole
-from rag.tune.clip_fit import Step, Training, apart, fit, steps_of
+from rag.tune.checkpoints import Checkpoints
+from rag.tune.clip_fit import Saved, Step, Training, apart, fit, steps_of
 
 LEAST = 10  # pairs; fewer teach nothing
 ALPHAS = tuple(tenth / 10 for tenth in range(11))
@@ -74,16 +77,20 @@ def train_words(
     known: Described | None = None,
     on_step: Callable[[Step], None] = lambda step: None,
     stop: Event | None = None,
+    folder: Path | None = None,
 ) -> WordsTrained | None:
     """Train the text side of `files` on `pairs` and write it to the file `to`; None where `stop` ended it before.
+
+    With a `folder`, checkpoints are kept there, and the same call goes on from the last of them: the end is bit by
+    bit the one that an uninterrupted run comes to, on a CPU with as many threads.
 
     Args:
         dev: pairs that were held out, to choose the blend by; without any the tuned weights are taken as they are.
         known: pairs in words that the model knew before, of which the blend is to lose no more than half a point.
 
     Raises:
-        TuneError: there are fewer than ten pairs, they are all of one picture, a vector is no vector of this model, or
-            the loss is no number any more.
+        TuneError: there are fewer than ten pairs, they are all of one picture, a vector is no vector of this model,
+            the loss is no number any more, or a checkpoint is of another training.
         ModelCorrupt, ModelNotFound: the model cannot be loaded.
         DiskFull: there is no room.
     """
@@ -91,7 +98,8 @@ def train_words(
     torch.manual_seed(training.seed)
     model = load_clip(files, training.device)
     before = {name: weights.detach().cpu().clone() for name, weights in model.words().items()}
-    last = _trained(model, pairs, training, on_step, stop)
+    saved = Saved(Checkpoints(folder), _fingerprint(files, pairs, training)) if folder else None
+    last = _trained(model, pairs, training, on_step, stop, saved)
     if last is None:
         return None
     after = {name: weights.detach().cpu().clone() for name, weights in model.words().items()}
@@ -140,26 +148,32 @@ def _usable(pairs: Described, dim: int) -> Described:
 
 
 def _trained(
-    model: ClipModel, pairs: Described, training: Training, on_step: Callable[[Step], None], stop: Event | None
+    model: ClipModel,
+    pairs: Described,
+    training: Training,
+    on_step: Callable[[Step], None],
+    stop: Event | None,
+    saved: Saved | None,
 ) -> Step | None:
     """The last step, None where it was stopped; `model` has the tuned weights."""
     network, tokens = model.network, model.tokenize(pairs.texts)
     network.lock_image_tower()
     pictures = torch.from_numpy(pairs.pictures)
-    last: list[Step] = []
 
     def towers(rows: Tensor) -> tuple[Tensor, Tensor]:
         words: Tensor = network.encode_text(tokens[rows].to(training.device), normalize=True)
         return pictures[rows].to(training.device), words
 
-    def tell(step: Step) -> None:
-        last[:] = [step]
-        on_step(step)
-
     keys = [{f"text {text}", f"picture {name}"} for text, name in zip(pairs.texts, pairs.names, strict=True)]
     steps = steps_of(len(pairs), training)
-    done = fit(network, towers, apart(keys, training.batch), steps, training, tell, stop)
-    return last[0] if done and last else None
+    return fit(network, towers, apart(keys, training.batch), steps, training, on_step, stop, saved)
+
+
+def _fingerprint(files: ClipFiles, pairs: Described, training: Training) -> str:
+    """sha256 over everything that a training's steps depend on but the machine."""
+    options = {name: value for name, value in asdict(training).items() if name != "save_every"}
+    parts = [files.fingerprint, options, pairs.texts, pairs.names]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode() + pairs.pictures.tobytes()).hexdigest()
 
 
 def _swept(

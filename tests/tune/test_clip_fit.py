@@ -2,7 +2,9 @@
 
 import copy
 import json
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -14,7 +16,8 @@ from eval.shapes import WORDS
 from rag.embed.clip_files import CONFIG, clip_in
 from rag.embed.clip_model import load_clip
 from rag.errors import TuneError
-from rag.tune.clip_fit import Step, Towers, Training, apart, backward, fit, shuffled, steps_of
+from rag.tune.checkpoints import Checkpoints
+from rag.tune.clip_fit import Saved, Step, Towers, Training, apart, backward, fit, shuffled, steps_of
 from rag.tune.loss import clip_symmetric, siglip
 from rag.tune.new_clip import new_clip
 
@@ -61,7 +64,7 @@ def test_parts_come_to_the_loss_and_the_gradients_of_the_whole_batch(network: An
     assert summed == pytest.approx(whole, rel=1e-6)
     assert at_once.keys() == in_parts.keys() == {name for name, _ in network.named_parameters()}
     for name, gradient in at_once.items():
-        torch.testing.assert_close(in_parts[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(in_parts[name], gradient, rtol=1e-4, atol=5e-6, msg=name)
 
 
 def test_parts_leave_a_locked_tower_alone(network: Any) -> None:
@@ -85,7 +88,7 @@ def test_a_loss_that_is_no_number_ends_it(network: Any) -> None:
     broken = copy.deepcopy(network)
     with torch.no_grad():
         broken.token_embedding.weight[5] = torch.nan
-    with pytest.raises(TuneError, match=r"nan at step 1 of 3: nothing was kept; .* smaller learning rate than 0\.001"):
+    with pytest.raises(TuneError, match=r"nan at step 1: nothing was kept; .* smaller learning rate than 0\.001"):
         fit(broken, towers_of(broken), shuffled(12, 4), 3, Training())
 
 
@@ -102,6 +105,37 @@ def test_it_can_be_stopped_between_steps(network: Any) -> None:
     assert not fit(trained, towers_of(trained), shuffled(12, 4), 9, Training(), on_step, stop)
     assert [(step.number, step.total) for step in steps] == [(1, 9), (2, 9)]
     assert not trained.training
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_a_training_that_was_cut_off_comes_to_the_same_bits(network: Any, tmp_path: Path, parts: int) -> None:
+    training = Training(save_every=2, parts=parts)
+
+    def trained(until: int, folder: str, of: str = "these pairs") -> tuple[Any, list[int]]:
+        """Whoever starts again begins with the network as it came, and finds the rest in the folder."""
+        again, steps = copy.deepcopy(network), list[int]()
+
+        def on_step(step: Step) -> None:
+            steps.append(step.number)
+            if step.number == until:
+                raise KeyboardInterrupt
+
+        saved = Saved(Checkpoints(tmp_path / folder), of)
+        with suppress(KeyboardInterrupt):
+            fit(again, towers_of(again), shuffled(12, 4), 9, training, on_step, saved=saved)
+        return again.state_dict(), steps
+
+    whole, steps = trained(99, "whole")
+    assert steps == list(range(1, 10))
+    assert [trained(until, "cut")[1] for until in (4, 4, 6, 7)] == [[1, 2, 3, 4], [3, 4], [3, 4, 5, 6], [5, 6, 7]]
+    again, steps = trained(99, "cut")
+    assert steps == [7, 8, 9]
+    assert all(torch.equal(again[name], each) for name, each in whole.items())
+    after, steps = trained(99, "cut")  # it ended, and was killed before anybody took what came of it
+    assert steps == []
+    assert all(torch.equal(after[name], each) for name, each in whole.items())
+    with pytest.raises(TuneError, match="other pairs, options or another model"):
+        trained(99, "cut", of="other pairs")
 
 
 def test_steps() -> None:
