@@ -39,6 +39,7 @@ from eval.generation import generation as run_generation
 from eval.generation import print_generation
 from eval.grounding import grounding as run_grounding
 from eval.grounding import print_grounding
+from eval.labels import write_labels
 from eval.moving import moving as run_moving
 from eval.moving import print_moving
 from eval.pictures import print_throughput, throughput
@@ -55,6 +56,8 @@ from rag.config import load_settings
 from rag.environment import prepare_environment
 from rag.errors import ConfigError, RagError
 from rag.models.starter import generator_file
+
+_EACH = 25  # pictures of a label
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 out = Console()
@@ -227,12 +230,12 @@ def generation(
 
 @app.command()
 def shapes(
-    to: Annotated[Path, typer.Argument(metavar="TO", help="Where to write the model and the two data sets.")],
+    to: Annotated[Path, typer.Argument(metavar="TO", help="Where to write the model and the three data sets.")],
     count: Annotated[
         int, typer.Option(min=2, help="Pictures, each of a composition that training never showed.")
     ] = 100,
 ) -> None:
-    """Train a small CLIP on drawn shapes, and write data sets that `run --image-embedder TO/clip` measures it on."""
+    """Train a small CLIP on drawn shapes, and write what `run` and `labels --image-embedder TO/clip` measure it on."""
     prepare_environment()
     from eval.small_clip import train_small_clip  # imports torch, which reads the environment then
 
@@ -241,7 +244,7 @@ def shapes(
         task = bars.add_task("training", total=None)
         train_small_clip(to / "clip", lambda step: bars.update(task, completed=step.number, total=step.total))
     err.print(f"trained in {time.process_time() - started:.0f} s of processor time")
-    for path in (to / "clip", *write_datasets(to, held_out_scenes(count))):
+    for path in (to / "clip", *write_datasets(to, held_out_scenes(count)), write_labels(to / "labels", _EACH)):
         print(path)  # noqa: T201
 
 

@@ -14,9 +14,11 @@ from eval.documents import print_documents
 from eval.labels import labels as run_labels
 from eval.labels import print_labels
 from eval.made_documents import write_documents
+from eval.metrics import DEPTH
 from eval.printing import show
+from eval.receipts import by_kind, print_receipts
 from eval.receipts import receipts as receipts_of
-from eval.report import print_result, progress_bars
+from eval.report import progress_bars
 from eval.saved import circumstances, write_json
 from rag.build import build_image_embedder
 from rag.config import load_settings
@@ -59,16 +61,18 @@ def register(app: typer.Typer, out: Console, err: Console) -> None:
         folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder in the layout of SROIE.")],
         image_embedder: Annotated[str | None, typer.Option(help="As RAG_IMAGE_EMBEDDER.")] = None,
         embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
+        cache: Annotated[bool, typer.Option(help="Show an earlier result where nothing has changed since.")] = True,
         to: Annotated[Path | None, typer.Option(help=_TO)] = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     ) -> None:
         """Find scanned receipts by their company, date and total, which stand only in the picture."""
         prepare_environment()
         chosen = Configuration("", {"image_embedder": image_embedder, "embedder": embedder}, store="memory")
-        result = Running(100, (), cache=True, err=err).result(receipts_of(folder), chosen)
+        found = Running(DEPTH, (), cache=cache, err=err).result(receipts_of(folder), chosen)
+        result = {**found, "by_kind": by_kind(found)}
         if to is not None:
             write_json(to, result)
-        show(result, as_json, out, print_result)
+        show(result, as_json, out, print_receipts)
 
     @app.command()
     def labels(
@@ -82,7 +86,9 @@ def register(app: typer.Typer, out: Console, err: Console) -> None:
         seeing = build_image_embedder(load_settings(image_embedder=image_embedder))
         if seeing is None:
             raise ConfigError("no image embedder is installed; run: rag models pull clip-vit-b-32")
-        result = {**run_labels(folder, seeing), "command": command(), "circumstances": circumstances()}
+        with progress_bars(folder.name, err) as progress:
+            found = run_labels(folder, seeing, progress("look"))
+        result = {**found, "command": command(), "circumstances": circumstances()}
         if to is not None:
             write_json(to, result)
         show(result, as_json, out, print_labels)

@@ -28,7 +28,7 @@ from rag.retrieve.search import Searcher
 from rag.store.catalogue import Catalogue
 from rag.text import one_line
 
-OnProgress = Callable[[int, int], None]  # done, total
+OnProgress = Callable[[float, int], None]  # done, with a part of what is large; total
 
 _WRITE_DOCUMENTS = 1000  # in one commit
 _LONGEST_TITLE = 300  # characters
@@ -118,7 +118,7 @@ class _Entries:
         for start in range(0, len(self._entries), _WRITE_DOCUMENTS):
             entries = self._entries[start : start + _WRITE_DOCUMENTS]
 
-            def so_far(done: int, start: int = start) -> None:
+            def so_far(done: float, start: int = start) -> None:
                 show(start + done, len(self._entries))
 
             documents = []
@@ -131,13 +131,12 @@ class _Entries:
             self._look(entries)
             so_far(len(documents))
 
-    def _embedded(self, documents: Sequence[Document], show: Callable[[int], None]) -> dict[str, list[EmbeddedChunk]]:
+    def _embedded(self, documents: Sequence[Document], show: Callable[[float], None]) -> dict[str, list[EmbeddedChunk]]:
         """The chunks of each document, those that say anything with a vector of text; `show` counts documents."""
-        pieces = [
-            (number, document.language, piece)
-            for number, document in enumerate(documents, start=1)
-            for piece in chunk(document, self._tokenize, self._max_tokens)
-        ]
+        pieces: list[tuple[float, str, Chunk]] = []  # how many documents are done with it
+        for number, document in enumerate(documents):
+            cut = chunk(document, self._tokenize, self._max_tokens)
+            pieces += [(number + at / len(cut), document.language, piece) for at, piece in enumerate(cut, start=1)]
         filed: dict[str, list[EmbeddedChunk]] = {document.id: [] for document in documents}
         for start in range(0, len(pieces), EMBED_CHUNKS):
             part = pieces[start : start + EMBED_CHUNKS]

@@ -57,8 +57,8 @@ def _write_pdfs(folder: Path, notes: Sequence[Entry], frozen: Dataset) -> None:
     rows = [
         {"question": text, "source": at[right][0], "page": at[right][1]}
         for query, text in frozen.queries.items()
-        for right in frozen.judgements[query]
-        if right in at
+        for right, grade in frozen.judgements[query].items()
+        if grade > 0 and right in at
     ]
     (folder / "questions.jsonl").write_text(
         "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8"

@@ -20,3 +20,8 @@ def show(
         print_json(result)
     else:
         print_table(result, out)
+
+
+def short(value: float) -> str:
+    """Three places, as tables of such figures have them: .735, 1.000."""
+    return f"{value:.3f}".removeprefix("0")

@@ -11,6 +11,7 @@ from rich.table import Table
 from eval.ask import HYBRID
 from eval.index import OnProgress
 from eval.metrics import MEASURES
+from eval.printing import short
 from eval.run import Progresses
 
 _RANKS = ("r@1", "r@5", "r@10", "mrr@10")  # what is said of pictures and words
@@ -26,7 +27,7 @@ def print_result(result: Mapping[str, Any], console: Console) -> None:
         table.add_column(name, justify="right")
     for retriever, means in result["by_retriever"].items():
         low, high = result["intervals"][retriever]["ndcg@10"]
-        cells = [_short(means[measure]) for measure in _SHOWN] + [f"{_short(low)} to {_short(high)}"]
+        cells = [short(means[measure]) for measure in _SHOWN] + [f"{short(low)} to {short(high)}"]
         table.add_row(retriever, *cells, style="bold" if retriever == HYBRID else "")
     console.print(table)
     for direction, found in result.get("by_direction", {}).items():
@@ -47,7 +48,7 @@ def _direction_table(direction: str, found: Mapping[str, Any]) -> Table:
     for name in _RANKS:
         table.add_column(name, justify="right")
     for retriever, means in found["by_retriever"].items():
-        cells = [_short(means[measure]) for measure in _RANKS]
+        cells = [short(means[measure]) for measure in _RANKS]
         table.add_row(retriever, *cells, style="bold" if retriever == HYBRID else "")
     return table
 
@@ -68,15 +69,10 @@ def progress_bars(name: str, console: Console) -> Iterator[Progresses]:
         def stage(name: str) -> OnProgress:
             task = bars.add_task(_VERBS.get(name, name), total=None, rate="")
 
-            def show(done: int, total: int) -> None:
-                speed = bars.tasks[task].speed
-                bars.update(task, completed=done, total=total, rate=f"{speed:.0f}/s" if speed else "")
+            def show(done: float, total: int) -> None:
+                speed = bars.tasks[task].speed or 0.0
+                bars.update(task, completed=done, total=total, rate=f"{speed:.0f}/s" if speed >= 1 else "")
 
             return show
 
         yield stage
-
-
-def _short(value: float) -> str:
-    """Three places, as tables of such figures have them: .735, 1.000."""
-    return f"{value:.3f}".removeprefix("0")

@@ -10,7 +10,8 @@ from eval.datasets import DatasetError
 from eval.saved import write_json
 
 RESULTS = Path(__file__).with_name("results")
-_KINDS = {  # kind: the keys by which its results are known
+_KINDS = {  # kind: the keys by which its results are known, the first that fits
+    "receipts": {"by_kind", "by_retriever"},
     "run": {"by_retriever", "intervals"},
     "rivals": {"contestants"},
     "throughput": {"add", "ratios"},
@@ -52,7 +53,7 @@ def keep(path: Path, folder: Path = RESULTS) -> list[Path]:
     for result in found if isinstance(found, list) else [found]:
         if not isinstance(result, dict) or not {"command", "circumstances"} <= set(result):
             raise DatasetError(f"{str(path)!r} does not say how and where it was measured; give what --to wrote")
-        kept.append(folder / f"{_name(result)}.json")
+        kept.append(folder / f"{name_of(result)}.json")
         write_json(kept[-1], _small(result))
         kept[-1].chmod(0o644)
     return kept
@@ -67,10 +68,12 @@ def kept_results(folder: Path = RESULTS) -> dict[str, list[dict[str, Any]]]:
     return results
 
 
-def _name(result: Result) -> str:
+def name_of(result: Result) -> str:
     """What tells a result from others of its kind."""
     told = [kind_of(result), result.get("dataset") or result.get("folder") or result.get("store") or ""]
     told += [result.get("configuration") or "", str(result["chunks"]) if kind_of(result) == "latency" else ""]
+    if kind_of(result) == "generation":
+        told += [result["model"], f"threads {result['threads']}" if result["threads"] else ""]
     return _PLAIN.sub("-", " ".join(told).lower()).strip("-")
 
 

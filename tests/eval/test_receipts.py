@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from eval.datasets import DatasetError
-from eval.labels import labels
-from eval.receipts import receipts
+from eval.labels import labels, write_labels
+from eval.metrics import MEASURES
+from eval.receipts import by_kind, receipts
+from eval.shapes import HELD_OUT
 from rag.records import ModelState
 
 
@@ -35,9 +37,36 @@ def test_every_receipt_that_fits_is_right(tmp_path: Path) -> None:
     assert [entry.id for entry in dataset.entries] == ["1", "2", "3"]
     assert dataset.queries["1, company and total"] == "receipt from Hobb total 4.20"
     assert dataset.judgements["1, company"] == {"1": 1, "2": 1}
+    assert [query for query in dataset.queries if query.endswith("company")] == ["1, company", "3, company"]
     assert dataset.judgements["1, company and date"] == {"1": 1}
     assert dataset.judgements["1, company and total"] == {"1": 1, "2": 1}
     assert "3, company and total" not in dataset.queries
+
+
+def test_capitals_marks_and_currency_do_not_part_what_is_the_same(tmp_path: Path) -> None:
+    keys = {
+        "1": {"company": "HOBB & SON S/B", "date": "03-02-16", "total": "$1,008.20"},
+        "2": {"company": "Hobb & Son S/B.", "date": "03/02/16", "total": "RM1008.20"},
+        "3": {"company": "Hobb & Son", "date": "03/02/16", "total": "100.820"},
+    }
+    dataset = receipts(made(tmp_path / "some", keys))
+    assert [dataset.judgements[f"1, {kind}"] for kind in ("company", "company and date", "company and total")] == [
+        {"1": 1, "2": 1}
+    ] * 3
+    assert len(dataset.queries) == 6
+    assert dataset.queries["1, company and total"] == "receipt from HOBB & SON S/B total $1,008.20"
+
+
+def test_each_kind_of_question_has_its_measures() -> None:
+    def scored(first: float) -> dict[str, dict[str, float]]:
+        return {"hybrid": dict.fromkeys(MEASURES, first), "bm25": dict.fromkeys(MEASURES, 0.0)}
+
+    rows = {"1, company": scored(1.0), "2, company": scored(0.0), "1, company and date": scored(0.5)}
+    found = by_kind({"fused": "hybrid", "per_query": rows})
+    assert [(kind, one["questions"], one["r@1"]) for kind, one in found.items()] == [
+        ("company", 2, 0.5),
+        ("company and date", 1, 0.5),
+    ]
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -84,8 +113,17 @@ def test_labels_are_the_names_of_folders(tmp_path: Path) -> None:
         for number, colour in enumerate(colours):
             Image.new("RGB", (4, 4), colour).save(tmp_path / label / f"{number}.png")
     (tmp_path / "empty").mkdir()
-    found = labels(tmp_path, Colours())
+    shown: list[tuple[int, int]] = []
+    found = labels(tmp_path, Colours(), lambda done, total: shown.append((done, total)))
+    assert shown == [(1, 4), (3, 4), (4, 4)]
     assert (found["pictures"], found["labels"], found["accuracy@1"], found["accuracy@5"]) == (4, 3, 3 / 4, 1.0)
     assert found["by_label"] == {"blue": 1.0, "deep red": 0.5, "green": 1.0}
     with pytest.raises(DatasetError, match="two folders"):
         labels(tmp_path / "green", Colours())
+
+
+def test_drawn_labels_are_what_the_small_clip_was_never_shown(tmp_path: Path) -> None:
+    folder = write_labels(tmp_path / "labels", each=2)
+    assert {path.name for path in folder.iterdir()} == {f"a_{colour}_{shape}" for colour, shape in HELD_OUT}
+    found = [path.read_bytes() for path in sorted(folder.rglob("*.png"))]
+    assert len(set(found)) == len(found) == 2 * len(HELD_OUT)  # no two drawings are the same
