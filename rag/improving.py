@@ -70,7 +70,9 @@ class Improver:
     ) -> None:
         self.gatherer = Gatherer(settings.home, databases)
         self.runs = runs_of(settings.home)
-        self.picture_words = PictureWords(databases, self.gatherer, self.runs, image_embedder, words)
+        self.picture_words = PictureWords(
+            databases, self.gatherer, self.runs, image_embedder, words, settings.home / "models"
+        )
         self._trainer = Trainer(settings.home, databases, index, self.gatherer, self.runs, reranker)
         self._settings = settings
         self._databases = databases
@@ -135,7 +137,7 @@ class Improver:
             TuneError: there is too little to learn from, or the folder cannot be made.
         """
         if tier == "image":
-            self.picture_words.trainer()  # refuses where nothing looks at pictures
+            self.picture_words.check()  # refuses where nothing looks at pictures
             return self.runs.begin(tier)
         return self.runs.begin(chosen(tier, self.status().tiers))
 
@@ -180,7 +182,7 @@ class Improver:
             TuneError: there is no such candidate, it searches already, it was made from another embedder than the live
                 one, or there are no questions.
         """
-        candidate, catalogue = self.runs.candidate(name), self._databases.catalogue
+        candidate, catalogue = self._exchangeable(name), self._databases.catalogue
         court = Court(
             self._settings.home,
             self.runs,
@@ -195,7 +197,10 @@ class Improver:
 
     def why_not(self, name: str) -> str:
         """Why a candidate may not be swapped in now, in plain words; "" where the gate's verdict holds and is PASS."""
-        return why_not(self.runs.verdict(name), self._contests.grounds(self.runs.candidate(name)))
+        candidate = self.runs.candidate(name)
+        if _is_whole(candidate):
+            return f"the settings choose an image embedder: RAG_IMAGE_EMBEDDER={candidate.embedder}, then rag look"
+        return why_not(self.runs.verdict(name), self._contests.grounds(candidate))
 
     # --- what searches -------------------------------------------------------------------------------------------
 
@@ -207,7 +212,7 @@ class Improver:
         Raises:
             TuneError: there is no such candidate, or it leaves the passages as they are.
         """
-        candidate = self.runs.candidate(name)
+        candidate = self._exchangeable(name)
         if candidate.embedder is None:
             raise TuneError(f"{name!r} leaves the passages as they are: there is nothing to embed")
         return self._switcher.embed_beside(candidate.embedder, on_progress, stop)
@@ -229,7 +234,7 @@ class Improver:
             TuneError: the gate's verdict is not PASS and it is not to be forced, or the candidate does not fit the live
                 index.
         """
-        candidate = self.runs.candidate(name)
+        candidate = self._exchangeable(name)
         if not force:
             check_verdict(name, self.runs.verdict(name), self._contests.grounds(candidate))
         if candidate.tier == "image":
@@ -304,6 +309,16 @@ class Improver:
             return self._build_embedder(found.embedder)
         return self._open_tuned(name, self._index.now().base).embedder
 
+    def _exchangeable(self, name: str) -> Candidate:
+        """The candidate of that name; TuneError where the settings alone can have it used."""
+        candidate = self.runs.candidate(name)
+        if _is_whole(candidate):
+            raise TuneError(
+                f"{name!r} is an image embedder of its own, which the gate does not know: set "
+                f"RAG_IMAGE_EMBEDDER={candidate.embedder}, and `rag look` has it look at every picture"
+            )
+        return candidate
+
     # --- pointers ------------------------------------------------------------------------------------------------
 
     @property
@@ -349,3 +364,8 @@ class Improver:
             return self.runs.candidate(name)
         except TuneError:
             return None
+
+
+def _is_whole(candidate: Candidate) -> bool:
+    """Whether it is an image embedder of its own, whose vectors of pictures are others than those there are."""
+    return candidate.tier == "image" and candidate.embedder is not None

@@ -80,7 +80,7 @@ class PictureTrainer:
         """
         on_step(Step("collect", 0, 0, time.time()))
         gathered = self.gathered()
-        lesson, manifest = self._begun(options, folder, gathered)
+        lesson, manifest = self.begun(options, folder, gathered)
         words = f"{len(gathered.passed_over)} pictures passed over" if gathered.passed_over else ""
         on_step(Step("collect", 1, 1, time.time(), text=words))
         if stop.is_set():
@@ -103,15 +103,23 @@ class PictureTrainer:
         shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
         return candidate
 
-    def _begun(self, options: TuneOptions, folder: Path, gathered: Gathered) -> tuple[Lesson, dict[str, Any]]:
-        """The lesson and the manifest of a run: as it was left where it is to go on, else from what there is now."""
+    def begun(self, options: TuneOptions, folder: Path, gathered: Gathered) -> tuple[Lesson, dict[str, Any]]:
+        """The lesson and the manifest of a run: as it was left where it is to go on, else from what there is now.
+
+        Raises:
+            TuneError: as `train`.
+        """
         manifest = read_json(folder / MANIFEST) if options.resume else None
         lesson = Lesson.read(folder) if manifest else None
         if manifest is None or lesson is None:
             lesson = self._lesson(gathered)
-            manifest = self._manifest(lesson, gathered)
+            manifest = {**self._manifest(lesson, gathered), "whole": options.whole}
             lesson.write(folder)
             write_json(folder / MANIFEST, manifest)
+        if manifest["whole"] != options.whole:
+            raise TuneError(
+                f"{folder.name!r} began {'with' if manifest['whole'] else 'without'} --whole; go on likewise"
+            )
         if manifest["base"] != self._embedder.fingerprint:
             raise TuneError("another image embedder looks at pictures than when this training began; train again")
         if gone := {pair.positive.id for pair in (*lesson.train, *lesson.dev)} - gathered.vectors.keys():
@@ -126,7 +134,7 @@ class PictureTrainer:
     ) -> "WordsTrained | None":
         from rag.tune.train_clip_words import train_words
 
-        replay, known = self._known()
+        replay, known = known_words(self._embedder)
         trained = train_words(
             self._embedder.files,
             _joined(_taught(lesson.train, gathered), replay),
@@ -141,19 +149,6 @@ class PictureTrainer:
         for alpha, score, _ in trained.scores if trained else ():
             on_step(Step("blend", round(10 * alpha), 10, time.time(), score=score))
         return trained
-
-    def _known(self) -> "tuple[Described, Described]":
-        """Plain words for drawn shapes, which are not to be forgotten: some to be trained on as well, some to blend by.
-
-        They are the canaries that training may see, one half of all.
-        """
-        from rag.tune.train_clip_words import Described
-
-        canaries = picture_canaries()[::2]
-        rows = self._embedder.embed_images([picture for _, picture in canaries])
-        names, texts = tuple(canary.id for canary, _ in canaries), tuple(canary.text for canary, _ in canaries)
-        first, second = (Described(texts[part::2], names[part::2], rows[part::2]) for part in (0, 1))
-        return first, second
 
     # --- what is learnt ------------------------------------------------------------------------------------------
 
@@ -206,7 +201,7 @@ class PictureTrainer:
         """An imported picture with its vector: that of the library where it has the very same picture."""
         if there is not None and (found := store.vectors(IMAGE_SPACE, [there.id])):
             return _excerpt(there), found[there.id]
-        row = self._embedder.embed_images([_read(caption)])[0]
+        row = self._embedder.embed_images([read_imported(caption)])[0]
         return Excerpt(f"import:{caption.digest}", f"{Path(caption.picture).name} {caption.digest}"), row
 
     def _lesson(self, gathered: Gathered) -> Lesson:
@@ -246,6 +241,20 @@ def _taught(pairs: Sequence[Pair], gathered: Gathered) -> "Described":
     return Described(tuple(pair.query for pair in pairs), names, np.stack([gathered.vectors[name] for name in names]))
 
 
+def known_words(looks: ClipEmbedder) -> "tuple[Described, Described]":
+    """Plain words for drawn shapes, which are not to be forgotten: some to be trained on, some to choose by.
+
+    They are the canaries that training may see, one half of all. The vectors are those of `looks`.
+    """
+    from rag.tune.train_clip_words import Described
+
+    canaries = picture_canaries()[::2]
+    rows = looks.embed_images([picture for _, picture in canaries])
+    names, texts = tuple(canary.id for canary, _ in canaries), tuple(canary.text for canary, _ in canaries)
+    first, second = (Described(texts[part::2], names[part::2], rows[part::2]) for part in (0, 1))
+    return first, second
+
+
 def _joined(pairs: "Described", others: "Described") -> "Described":
     return replace(
         pairs,
@@ -259,7 +268,7 @@ def _excerpt(chunk: Chunk) -> Excerpt:
     return Excerpt(chunk.id, one_line(f"{chunk.title} {chunk.picture}: {chunk.caption}"), chunk.document_id)
 
 
-def _read(caption: Caption) -> bytes:
+def read_imported(caption: Caption) -> bytes:
     """The imported picture, as it was when its caption was."""
     try:
         with Path(caption.picture).open("rb") as file:

@@ -18,10 +18,14 @@ from rag.protocols import ImageEmbedder
 from rag.store.retrievers import Retrievers
 from rag.tune.records import Candidate, Step, TuneOptions
 from rag.tune.runs import Runs
+from rag.whole_pictures import WholeTrainer
 
 
 class PictureWords:
-    """What a library's image embedder `looks`, if there is one, can be taught. `words` says which words search now."""
+    """What a library's image embedder `looks`, if there is one, can be taught. `words` says which words search now.
+
+    `models` is the folder for an image embedder that comes of training it as a whole.
+    """
 
     def __init__(
         self,
@@ -30,27 +34,36 @@ class PictureWords:
         runs: Runs,
         looks: ImageEmbedder | None,
         words: LiveWords | None,
+        models: Path,
     ) -> None:
+        self._models = models
         self._databases = databases
         self._gatherer = gatherer
         self._runs = runs
         self._looks = looks
         self._words = words
 
-    def trainer(self) -> PictureTrainer:
-        """What trains a candidate; TuneError where nothing looks at pictures."""
+    def check(self) -> ClipEmbedder:
+        """What can be taught; TuneError where nothing looks at pictures."""
         if not isinstance(self._looks, ClipEmbedder):
             raise TuneError(
                 "there is no image embedder whose words could be taught; docs/models.md says which there are and how "
                 "to get one"
             )
-        return PictureTrainer(self._databases, self._gatherer, self._runs, self._looks)
+        return self._looks
+
+    def trainer(self) -> PictureTrainer:
+        """What trains a candidate; raises as `check`."""
+        return PictureTrainer(self._databases, self._gatherer, self._runs, self.check())
 
     def train(
         self, options: TuneOptions, folder: Path, on_step: Callable[[Step], None], stop: Event
     ) -> Candidate | None:
-        """See `PictureTrainer.train`."""
-        return self.trainer().train(options, folder, on_step, stop)
+        """See `PictureTrainer.train`, and `WholeTrainer.train` for a model that is trained as a whole."""
+        if not options.whole:
+            return self.trainer().train(options, folder, on_step, stop)
+        whole = WholeTrainer(self._databases, self._gatherer, self._runs, self.check(), self._models)
+        return whole.train(options, folder, on_step, stop)
 
     def opened(self, name: str) -> ImageEmbedder:
         """The image embedder with the words of a candidate.

@@ -18,6 +18,7 @@ from rag.embed.clip_words import CLIP_TEXT_FILE
 from rag.errors import TuneError
 from rag.gathering import CAPTIONS, IMPORTED
 from rag.library import Library
+from rag.models.installed import installed_model
 from rag.protocols import IMAGE_SPACE
 from rag.records import document_id
 from rag.tune.imports import keep, read_import
@@ -159,6 +160,57 @@ def test_a_training_that_was_cut_off_goes_on_to_the_same_words(library: Library,
     library.remove([document_id(str(path)) for path in pictures])
     with pytest.raises(TuneError, match="pictures that this training learns about are gone"):
         improver.train("image", replace(options, resume=True), folder, steps.append, Event())
+
+
+@pytest.mark.slow
+@pytest.mark.model
+def test_a_whole_image_embedder_is_trained_installed_and_used_when_it_is_asked_for(
+    library: Library, pictures: list[Path], tmp_path: Path
+) -> None:
+    bring(library, pictures[0].parent, {p.name: retold(s.caption) for p, s in zip(pictures, SCENES, strict=True)})
+    options, improver, stop = replace(OPTIONS, whole=True), library.improver, Event()
+
+    def cut_off(step: Step) -> None:
+        if step.stage == "train" and step.done == 3:
+            stop.set()
+
+    folder = improver.begin("image")
+    assert improver.train("image", options, folder, cut_off, stop) is None
+    with pytest.raises(TuneError, match="began with --whole"):
+        improver.train("image", replace(OPTIONS, resume=True), folder, cut_off, stop)
+    steps: list[Step] = []
+    candidate = improver.train("image", replace(options, resume=True), folder, steps.append, Event())
+    assert candidate is not None
+    assert next(step.done for step in steps if step.stage == "train") == 4
+    assert candidate.embedder == f"clip-{folder.name}"
+    figures = json.loads((folder / "run.json").read_text())["trained"]
+    assert figures["held out"][1] > figures["held out"][0]
+    home = library.settings.home
+    model = installed_model(candidate.embedder, home)
+    assert model is not None
+    assert model.kind == "image embedder"
+    for use in (improver.embed_beside, improver.swap):
+        with pytest.raises(TuneError, match=f"set RAG_IMAGE_EMBEDDER={candidate.embedder}, and `rag look`"):
+            use(candidate.name)
+    assert f"RAG_IMAGE_EMBEDDER={candidate.embedder}" in improver.why_not(candidate.name)
+
+    before = found_first(library, SCENES[:30], pictures)
+    library.close()
+    again = opened(tmp_path, candidate.embedder)
+    assert again.status().unseen == len(pictures)  # none of the old vectors is compared with its words
+    assert again.look() == len(pictures)
+    assert found_first(again, SCENES[:30], pictures) >= before + 0.1
+    again.close()
+
+
+def test_a_whole_model_that_learnt_nothing_is_not_installed(library: Library, pictures: list[Path]) -> None:
+    bring(library, pictures[0].parent, {p.name: retold(s.caption) for p, s in zip(pictures, SCENES, strict=True)})
+    folder = library.improver.begin("image")
+    still = TuneOptions(epochs=1, learning_rate=1e-12, whole=True)
+    with pytest.raises(TuneError, match="nothing that was learnt is better on the pairs that were held out"):
+        library.improver.train("image", still, folder, lambda step: None, Event())
+    assert library.improver.candidates() == []
+    assert not (library.settings.home / "models").exists()
 
 
 def test_too_few_words_or_none_are_refused(library: Library, pictures: list[Path]) -> None:

@@ -48,6 +48,9 @@ def train(
     epochs: Annotated[int, typer.Option(min=0, help="0: as many as the tier usually takes.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, max=10, help="Trainings, of which the best one is kept.")] = 1,
     rate: Annotated[float, typer.Option(min=0, max=1, help="Learning rate of tier image; 0: the usual one.")] = 0,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Of tier image: pictures learn too. Another image embedder comes of it.")
+    ] = False,
     run: Annotated[str, typer.Option(help="The run's name; left out: a new one, or the last one with --resume.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped or killed.")] = False,
     as_json: AsJson = False,
@@ -59,7 +62,10 @@ def train(
     _check(tier, _TIERS, "tier")
     _check(loss, get_args(TextLoss), "loss")
     _check(method, ("full", "lora"), "method")
-    options = TuneOptions(loss, cast(Literal["lora", "full"], method), epochs or None, seeds, resume, rate or None)
+    if whole and not (tier == "image" or run or resume):
+        raise ConfigError("--whole is for --tier image: texts are trained whole by --tier 2")
+    how = cast(Literal["lora", "full"], method)
+    options = TuneOptions(loss, how, epochs or None, seeds, resume, rate or None, whole)
     with closing(open_library(load_settings())) as library, stoppable(err) as interrupted:
         improver = library.improver
         folder = _folder(improver, tier, run, resume)
@@ -134,6 +140,12 @@ def _report(candidate: Candidate | None, name: str, as_json: bool) -> None:
         print_json(dataclasses.asdict(candidate))
         return
     out.print(f"{candidate.name} has learnt from {counted(candidate.pairs, 'pair')}.")
+    if candidate.tier == "image" and candidate.embedder:
+        out.print(
+            f"{escape(candidate.embedder)} is installed; what looks at pictures now is as it was. To use it: set "
+            f"RAG_IMAGE_EMBEDDER={escape(candidate.embedder)}, then rag look. To go back: the same with the one before"
+        )
+        return
     if not (candidate.parts or candidate.embedder):
         out.print("Nothing that it learnt was better on held-out questions; only the weight of vectors was fitted.")
     then = f"rag tune reembed {name}, then rag tune gate {name}" if candidate.embedder else f"rag tune gate {name}"

@@ -141,7 +141,8 @@ class Candidate:
     Args:
         base: fingerprint of the embedder that it was made from, whose passages it searches (tiers 0 and 1); of the
             image embedder, whose pictures it finds (tier image).
-        embedder: reference of its own embedder (tier 2), None where passages stay as they are.
+        embedder: reference of its own embedder (tier 2), or of its own image embedder (tier image where it was trained
+            whole); None where passages and pictures stay as they are.
         fusion_weight: what vectors weigh against words, None: as usual.
         parts: the other parts that it has: "memory", "linear", "model" (a query encoder), "home", "clip_text" (words).
     """
@@ -230,6 +231,7 @@ class TuneOptions:
         seeds: so many trainings from seeds 0, 1, 2 …, of which the best on held-out questions is kept.
         resume: go on in the run's folder with what an earlier training left there.
         learning_rate: of tiers 1b, 2 and image; None: that for models of the usual size.
+        whole: of tier image: the picture side learns as well, and another image embedder comes of it.
     """
 
     loss: str = "infonce"
@@ -238,6 +240,7 @@ class TuneOptions:
     seeds: int = 1
     resume: bool = False
     learning_rate: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

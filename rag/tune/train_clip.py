@@ -1,7 +1,10 @@
 """Teach an open_clip model, both towers of it, that pictures belong to their captions."""
 
+import hashlib
+import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,10 +14,11 @@ from PIL.Image import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
-from rag.embed.clip_files import WEIGHTS, clip_in
+from rag.embed.clip_files import WEIGHTS, ClipFiles, clip_in
 from rag.embed.clip_model import ClipModel, load_clip
 from rag.errors import TuneError
-from rag.tune.clip_fit import Step, Training, fit, shuffled, steps_of
+from rag.tune.checkpoints import Checkpoints
+from rag.tune.clip_fit import Saved, Step, Training, apart, fit, shuffled, steps_of
 
 _USUAL = Training()
 
@@ -26,6 +30,9 @@ def train_clip(
     training: Training = _USUAL,
     on_step: Callable[[Step], None] = lambda step: None,
     stop: Event | None = None,
+    *,
+    alike: Sequence[Set[str]] | None = None,
+    folder: Path | None = None,
 ) -> bool:
     """Train the model in the folder `start` on `pairs` and write it to the folder `to`, which open_clip loads as well.
 
@@ -33,6 +40,10 @@ def train_clip(
     from; without weights, training begins from chance. All pictures are kept in memory at the model's size. What comes
     of it is another model: pictures that were looked at with the one in `start` are to be looked at again. Where `stop`
     ended it nothing is written, and the answer is False.
+
+    With a `folder`, checkpoints are kept there, and the same call goes on from the last of them: the end is bit by
+    bit the one that an uninterrupted run comes to, on a CPU with as many threads. Pairs that share one of the keys in
+    `alike` (one set for each pair) are never told from each other.
 
     Raises:
         ModelNotFound, ModelCorrupt: as `rag.embed.clip_files.clip_in`.
@@ -50,7 +61,9 @@ def train_clip(
         return pictures, captions
 
     count = len(tokens)
-    last = fit(network, towers, shuffled(count, training.batch), steps_of(count, training), training, on_step, stop)
+    batches = shuffled(count, training.batch) if alike is None else apart(alike, training.batch)
+    saved = Saved(Checkpoints(folder), _fingerprint(files, pixels, tokens, training)) if folder else None
+    last = fit(network, towers, batches, steps_of(count, training), training, on_step, stop, saved)
     if last is not None:
         _save(network, start, to)
     return last is not None
@@ -65,6 +78,16 @@ def _prepared(model: ClipModel, pairs: Iterable[tuple[Image, str]]) -> tuple[Ten
     if len(captions) < 2:
         raise TuneError("two pairs of a picture and a caption are the least that can be told apart")
     return torch.stack(pictures), model.tokenize(captions)
+
+
+def _fingerprint(files: ClipFiles, pixels: Tensor, tokens: Tensor, training: Training) -> str:
+    """sha256 over everything that a training's steps depend on but the machine."""
+    options = {name: value for name, value in asdict(training).items() if name != "save_every"}
+    weights = files.fingerprint if files.weights else ""
+    digest = hashlib.sha256(json.dumps([weights, files.model, options], sort_keys=True).encode())
+    for each in (pixels, tokens):
+        digest.update(each.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _save(network: Any, start: Path, to: Path) -> None:
