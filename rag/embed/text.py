@@ -1,9 +1,12 @@
-"""Text vectors by sentence-transformers. torch is imported when the first text is embedded, not before."""
+"""Text vectors by sentence-transformers, or by torch alone where `rag.embed.bert` computes the same on a CPU.
+
+Both are imported when the first text is embedded, not before.
+"""
 
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,15 +17,16 @@ from tokenizers import Tokenizer
 
 from rag.errors import ModelCorrupt, ModelNotFound
 from rag.protocols import TEXT_SPACE
-from rag.records import ModelState
+from rag.records import Footprint, ModelState
 
 if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
-    from rag.embed.device import DeviceSetting, PrecisionSetting
+    from rag.embed.device import DeviceSetting, Placement, PrecisionSetting
 
 _NOT_OF_THE_MODEL = "manifest.json"  # where it was pulled from, and when
 _SPECIAL_TOKENS = 2  # [CLS] and [SEP] around a BERT-like model's text
+
+Kind = Literal["query", "passage"]
+Encode = Callable[[Sequence[str], Kind], NDArray[Any]]  # N texts to [N, dim], unit rows or not
 
 
 class TextEmbedder:
@@ -53,8 +57,7 @@ class TextEmbedder:
         self._device: DeviceSetting = device
         self._precision: PrecisionSetting = precision
         self._lock = threading.Lock()
-        self._model: SentenceTransformer | None = None
-        self._batch = 1
+        self._encode: Encode | None = None
         self.state = ModelState("embedder", name, "not chosen yet", precision, "loaded at first use", loaded=False)
 
     @cached_property
@@ -76,15 +79,12 @@ class TextEmbedder:
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def embed(self, texts: Sequence[str], kind: Literal["query", "passage"]) -> NDArray[np.float32]:
+    def embed(self, texts: Sequence[str], kind: Kind) -> NDArray[np.float32]:
         """See `Embedder.embed`: float32[N, dim], unit rows. `kind` chooses the model's own prompt where it has one."""
         if not texts:
             return np.zeros((0, self.dim), np.float32)
         with self._lock:
-            model = self._loaded()
-            encode = model.encode_query if kind == "query" else model.encode_document
-            rows = encode(list(texts), batch_size=self._batch, show_progress_bar=False, convert_to_numpy=True)
-        rows = np.asarray(rows, np.float32)
+            rows = np.asarray(self._loaded()(texts, kind), np.float32)
         # Again in fp32: a row normalised in half precision is off by up to 1e-3, and stores demand unit rows.
         return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
@@ -96,29 +96,50 @@ class TextEmbedder:
         with self._lock:
             self._loaded()
 
-    def _loaded(self) -> "SentenceTransformer":
-        if self._model is None:
+    def _loaded(self) -> Encode:
+        if self._encode is None:
             self._verify()
-            from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging
+            from rag.embed.bert import is_bert
+            from rag.embed.device import place
 
-            from rag.embed.device import footprint, place
-
-            logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for 0.1 s of reading a local file is noise
             placement = place(self._device, self._precision)
-            self._model = SentenceTransformer(
-                str(self.folder),
-                device=placement.device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"dtype": placement.dtype, "use_safetensors": True},
-            )
-            self._batch = placement.batch
-            taken, reason = footprint(self._model), f"{placement.reason}; {placement.batch} texts at a time"
+            is_plain = placement.device == "cpu" and is_bert(self.folder)
+            self._encode, taken, how = self._plain_bert(placement) if is_plain else self._library_model(placement)
+            reason = f"{placement.reason}; {how}"
             self.state = ModelState(
                 "embedder", self.state.name, placement.device, placement.precision, reason, True, taken
             )
-        return self._model
+        return self._encode
+
+    def _plain_bert(self, placement: "Placement") -> tuple[Encode, Footprint, str]:
+        """How to encode, what it takes, and in words how much at a time."""
+        from rag.embed.bert import BATCH_TOKENS, BertEncoder
+
+        encoder = BertEncoder(self.folder, placement.dtype, self.max_tokens + _SPECIAL_TOKENS)
+        return lambda texts, kind: encoder.encode(texts), Footprint(encoder.bytes), f"{BATCH_TOKENS} tokens at a time"
+
+    def _library_model(self, placement: "Placement") -> tuple[Encode, Footprint, str]:
+        """The same by sentence-transformers, which knows every kind of model."""
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
+
+        from rag.embed.device import footprint
+
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for 0.1 s of reading a local file is noise
+        model = SentenceTransformer(
+            str(self.folder),
+            device=placement.device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": placement.dtype, "use_safetensors": True},
+        )
+
+        def encode(texts: Sequence[str], kind: Kind) -> NDArray[Any]:
+            by_kind = model.encode_query if kind == "query" else model.encode_document
+            rows = by_kind(list(texts), batch_size=placement.batch, show_progress_bar=False, convert_to_numpy=True)
+            return np.asarray(rows)
+
+        return encode, footprint(model), f"{placement.batch} texts at a time"
 
     def _verify(self) -> None:
         if self._expected is not None and self._checksum != self._expected:

@@ -78,3 +78,15 @@ def test_nothing_heavy_is_loaded_before_the_first_text() -> None:
     embedder = TextEmbedder(starter.embedder_folder(), name="m")
     assert embedder.count_tokens("hello") == 1
     assert not embedder.state.loaded
+
+
+def test_a_model_with_a_prompt_gets_it_from_the_library(copied: Path) -> None:
+    settings = copied / "config_sentence_transformers.json"
+    settings.write_text(json.dumps({"prompts": {"query": "ask: ", "document": ""}}))
+    asking = TextEmbedder(copied, name="m", device="cpu", precision="fp32")
+    plain = TextEmbedder(starter.embedder_folder(), name="m", device="cpu", precision="fp32")
+    prompted, document = asking.embed(["bees"], "query"), asking.embed(["bees"], "passage")
+    np.testing.assert_allclose(prompted, plain.embed(["ask: bees"], "query"), atol=1e-5)
+    np.testing.assert_allclose(document, plain.embed(["bees"], "passage"), atol=1e-5)
+    assert asking.state.reason.endswith("texts at a time")
+    assert plain.state.reason.endswith("tokens at a time")
