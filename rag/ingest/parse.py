@@ -1,5 +1,6 @@
 """Files to documents with their chunks and words, in other processes: one bad file costs one failure."""
 
+import math
 import multiprocessing
 import os
 import re
@@ -7,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _DEEPEST_ATTACHMENT = 3
 _MOST_ATTACHMENTS = 200  # in one file, at all depths together
-_FEW, _SMALL = 8, 1_000_000  # so few text files of so few bytes are read here, since a new process takes seconds
+_FEW_BYTES = 1_000_000  # of text in all are read here: it takes less time than two processes take to start
 _PIXEL_SHARE = 0.7  # of the time for a file after which no more pixels are read: a slow page may take the rest
 _NAMED = 5  # attachments that a warning names
 _SHOWS_PICTURES = re.compile(rb"!\[|<img\b", re.IGNORECASE)
@@ -86,7 +87,7 @@ def parse_all(
     part.
     """
     options = replace(options, pixel_seconds=min(options.pixel_seconds, timeout * _PIXEL_SHARE))
-    if len(tasks) <= _FEW and all(map(_is_light, tasks)):
+    if _are_light(tasks):
         for task in tasks:
             yield task, _outcome(partial(parse, task, options), task, timeout)
         return
@@ -239,15 +240,24 @@ def _warm_up(tokenizer_file: str | None) -> None:
     detect_language("The model of languages is loaded for the first text.")
 
 
-def _is_light(task: ReadTask) -> bool:
-    """Whether reading it here is safe and quick: short text without pictures, which no foreign code parses."""
+def _are_light(tasks: Sequence[ReadTask]) -> bool:
+    """Whether reading them here is safe and quick: little text without pictures, which no foreign code parses."""
+    sizes = accumulate(map(_light_bytes, tasks))
+    return all(size <= _FEW_BYTES for size in sizes)  # stops at the first that is too much
+
+
+def _light_bytes(task: ReadTask) -> float:
+    """The size of a text without pictures; infinity for any other file."""
     path = Path(task.path)
+    if task.media_type not in (media.MARKDOWN, media.PLAIN):
+        return math.inf
     try:
-        if task.media_type not in (media.MARKDOWN, media.PLAIN) or path.stat().st_size > _SMALL:
-            return False
-        return task.media_type == media.PLAIN or not _SHOWS_PICTURES.search(path.read_bytes())
+        size = path.stat().st_size
+        if task.media_type == media.MARKDOWN and size <= _FEW_BYTES and _SHOWS_PICTURES.search(path.read_bytes()):
+            return math.inf
     except OSError:
-        return True  # it fails at once
+        return 0  # it fails at once
+    return size
 
 
 def _in_pool(

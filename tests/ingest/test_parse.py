@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from rag.errors import UnreadableFile
+from rag.ingest import parse as parsing
 from rag.ingest.attachments import read_original
 from rag.ingest.chunk import embedding_text
 from rag.ingest.options import ParseOptions
@@ -121,7 +122,8 @@ def test_a_reader_that_is_killed_costs_its_file_only(tmp_path: Path, pipe: Path)
 
 
 @pytest.mark.slow
-def test_files_are_not_read_far_ahead_and_may_vanish_meanwhile(tmp_path: Path) -> None:
+def test_files_are_not_read_far_ahead_and_may_vanish_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "_FEW_BYTES", 0)
     tasks = [note(tmp_path, f"{number}.md") for number in range(40)]
     outcomes = parse_all(tasks, OPTIONS, workers=2, timeout=60)
     found = [next(outcomes)[1]]
@@ -135,7 +137,8 @@ def test_files_are_not_read_far_ahead_and_may_vanish_meanwhile(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_closing_the_iterator_ends_the_processes(tmp_path: Path) -> None:
+def test_closing_the_iterator_ends_the_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parsing, "_FEW_BYTES", 0)
     outcomes = parse_all([note(tmp_path, f"{number}.md") for number in range(20)], OPTIONS, workers=2, timeout=60)
     next(outcomes)
     assert readers()
@@ -148,6 +151,15 @@ def test_few_small_notes_are_read_without_a_process(tmp_path: Path) -> None:
     assert isinstance(next(outcomes)[1], Parsed)
     assert not readers()
     outcomes.close()
+
+
+def test_much_text_is_read_in_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = note(tmp_path, "a.md", "x" * 60), note(tmp_path, "b.md", "y" * 41)
+    monkeypatch.setattr(parsing, "_FEW_BYTES", 101)
+    assert parsing._are_light([first, second])
+    monkeypatch.setattr(parsing, "_FEW_BYTES", 100)
+    assert not parsing._are_light([first, second])
+    assert parsing._are_light([first])
 
 
 def test_no_files_give_no_results() -> None:

@@ -48,7 +48,7 @@ def test_a_picture_answers_to_all_its_words(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_note_that_shows_pictures_is_read_in_another_process(tmp_path: Path) -> None:
     def light(text: str, media_type: str = MARKDOWN) -> bool:
-        return parsing._is_light(ReadTask(save(tmp_path / "a.md", text.encode()), media_type))
+        return parsing._are_light([ReadTask(save(tmp_path / "a.md", text.encode()), media_type)])
 
     assert light("# Plain words, and [a link](x.png)")
     assert not light("![A](x.png)")
