@@ -70,7 +70,7 @@ def _around(text: str, written: Sequence[Block], at: int, shown: int) -> Iterato
     holder = next((i for i, block in enumerate(written) if block.end > at), None)
     if holder is None:
         return
-    begin = _beginning(text, written[holder], at)
+    begin = _beginning(text, written, holder, at)
     end = begin + shown
     head = _head(written, holder)
     if head is not None and head.end <= begin:
@@ -84,9 +84,14 @@ def _around(text: str, written: Sequence[Block], at: int, shown: int) -> Iterato
             yield _Piece(block)
 
 
-def _beginning(text: str, holder: Block, at: int) -> int:
-    """Where the shown part begins: at a row itself, else at a word that stands at most so far before."""
-    return holder.start if holder.shape in ("row", "head") else _word_start(text, at - _LEAD)
+def _beginning(text: str, written: Sequence[Block], holder: int, at: int) -> int:
+    """Where the shown part begins: a little before `at`, or with its block and the heading above that."""
+    block = written[holder]
+    if block.shape in ("row", "head"):
+        return block.start
+    begin = max(block.start, _word_start(text, at - _LEAD))
+    headed = begin == block.start and holder and written[holder - 1].shape == "heading"
+    return written[holder - 1].start if headed else begin
 
 
 def _head(written: Sequence[Block], row: int) -> Block | None:

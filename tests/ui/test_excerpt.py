@@ -72,13 +72,19 @@ def test_a_row_is_shown_under_the_head_of_its_table() -> None:
     )
 
 
+def test_the_lines_before_are_left_out_and_the_heading_above_is_not() -> None:
+    lines = "E160 fan: call the engineer\n\nE168 cannot drain\n\n## Care\n\nOnce a year."
+    assert shown(lines, found(lines, "E168", "drain")).startswith("<p><mark>E168 cannot drain</mark></p>")
+    assert shown(lines, found(lines, "Once", "year.")) == "<p><strong>Care</strong></p><p><mark>Once a year.</mark></p>"
+
+
 def test_headings_lists_and_paragraphs() -> None:
     text = "## To *do*\n\n1. Bees\n2. Jars\n   - twelve\n\nBoth in\nMay."
-    assert shown(text, found(text, "Both", "May.")) == (
+    assert shown(text, found(text, "Bees", "Bees")) == (
         "<p><strong>To <em>do</em></strong></p>"
-        '<ul><li><span class="bullet">1.</span> Bees</li><li><span class="bullet">2.</span> Jars</li>'
+        '<ul><li><span class="bullet">1.</span> <mark>Bees</mark></li><li><span class="bullet">2.</span> Jars</li>'
         '<li data-depth="1"><span class="bullet">•</span> twelve</li></ul>'
-        "<p><mark>Both in\nMay.</mark></p>"
+        "<p>Both in\nMay.</p>"
     )
 
 
