@@ -46,6 +46,30 @@ def test_headings_and_list_marks_are_not_evidence() -> None:
     assert marked(only) == ["# Ferries"]
 
 
+FAULTS = """A fault code stays on the display of the boiler until its cause is gone. Codes are listed here.
+
+| fault code | it means | what to do |
+|---|---|---|
+| E119 | water pressure too low | fill the system. Then reset. |
+| E168 | condensate cannot drain | look for a frozen pipe. Thaw it. |
+"""
+
+
+def test_a_row_of_a_table_is_evidence_by_itself_and_its_head_is_none() -> None:
+    (boiler,) = highlight("What does the fault code E168 on the boiler mean?", passages(FAULTS), HashingEmbedder())
+    assert marked(boiler)[0] == "| E168 | condensate cannot drain | look for a frozen pipe. Thaw it. |"
+    (boiler,) = highlight("What to do: fault code?", passages(FAULTS), HashingEmbedder())
+    assert not any("it means" in sentence for sentence in marked(boiler))
+
+
+@pytest.mark.parametrize("code", ["E168", "RTX-4090", "IMG_0398", "v1.10.2"])
+def test_the_code_that_a_question_names_is_told_from_its_like(code: str) -> None:
+    near = {"E168": "E169", "RTX-4090": "RTX-4080", "IMG_0398": "IMG_0399", "v1.10.2": "v1.10.1"}[code]
+    text = f"The code {near} is meant for people. Green: {code.upper()}. Codes are for people."
+    (found,) = highlight(f"What is meant by the code {code}?", passages(text), HashingEmbedder())
+    assert marked(found) == [f"Green: {code.upper()}.", f"The code {near} is meant for people."]
+
+
 @pytest.mark.parametrize("texts", [(), ("",), (" \n ",), ("---",)])
 def test_nothing_to_read_is_nothing_found(texts: tuple[str, ...]) -> None:
     given = passages(*texts)
@@ -128,3 +152,13 @@ def test_the_real_embedder_finds_what_words_do_not() -> None:
     text = "Grandmother kept her recipes in a tin. The automobile broke down near Lyon. We ate late and slept well."
     (passage,) = highlight("Where did our car stop working?", passages(text), real)
     assert marked(passage)[0] == "The automobile broke down near Lyon."
+
+
+@pytest.mark.model
+def test_the_real_embedder_finds_the_row_of_a_pdf_in_which_a_code_stands() -> None:
+    """PDFs give a table line by line."""
+    real: Embedder = TextEmbedder(starter.embedder_folder(), name=starter.EMBEDDER_NAME, device="cpu")
+    rows = [line.replace("|", "").strip() for line in FAULTS.splitlines()[4:]]
+    text = "\n\n".join([FAULTS.splitlines()[0], "code meaning what to do", *rows])
+    (passage,) = highlight("What does the fault code E168 on the boiler mean?", passages(text), real)
+    assert marked(passage)[0].startswith("E168  condensate cannot drain")
