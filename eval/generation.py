@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any, Protocol
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from eval.index import OnProgress
 from rag.answer.llama import LlamaGenerator
@@ -33,7 +33,13 @@ _FIRST, _SECOND = (
 )
 _OTHER = (Message("system", "You rewrite questions."), Message("user", f"Rewrite this question: {_SECOND}"))
 _GUESSED = 2  # tokens at a time, which llama-cpp-python advises for a CPU; 10 for a GPU
-_COLUMNS = ("first", "first_cpu", "first_ratio", "rate", "rate_cpu", "rate_ratio")
+_COLUMNS = {
+    "first": "first\ntoken s",
+    "first_cpu": "\ncpu s",
+    "first_ratio": "times\nplain",
+    "rate_cpu": "tokens\na cpu s",
+    "rate_ratio": "times\nplain",
+}
 
 Messages = Sequence[Message]
 
@@ -144,12 +150,12 @@ def generation(
 def print_generation(result: dict[str, Any], out: Console) -> None:
     """The result as a table. Ratios are of processor time, those below 1 to the first token in our favour."""
     out.print(f"{result['model']} ({result['state']}), {result['rounds']} rounds")
-    speeds = ("first token s", "cpu s", "of plain", "tokens/s", "per cpu s", "of plain")
-    table = Table("prompt", "writer", "tokens", *speeds, "same text", box=None, header_style="bold")
+    table = Table(Column(min_width=32), *_COLUMNS.values(), "same\ntext", box=None, header_style="bold")
     for case, writers in result["cases"].items():
+        table.add_row(f"{case}, {result['tokens'][case]} tokens", style="bold")
         for name, told in writers.items():
             numbers = [f"{told[key]:.2f}" for key in _COLUMNS]
-            table.add_row(case, name, str(result["tokens"][case]), *numbers, "yes" if told["same_text"] else "no")
+            table.add_row(f"  {name}", *numbers, "yes" if told["same_text"] else "no")
     out.print(table)
 
 

@@ -66,7 +66,7 @@ def by_kind(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
 
 def print_receipts(result: Mapping[str, Any], console: Console) -> None:
     """The result as that of any run, and what each kind of question found."""
-    print_result(result, console)
+    print_result({**result, "by_direction": {}}, console)  # all is asked with words, and of pictures
     table = Table("asked by", "questions", "right one first", "among 5", "nDCG@10")
     for kind, found in result["by_kind"].items():
         cells = (short(found[name]) for name in ("r@1", "r@5", "ndcg@10"))

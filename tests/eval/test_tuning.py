@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,19 @@ import pytest
 
 from eval.cache import CachedEmbedder
 from eval.learning import Ground, embedded_anew, ground, lessons, scores
-from eval.tuning import Cell, Curve
+from eval.tuning import Cell, Curve, CurveTier
 from eval.tuning_plot import draw
 from rag.config import Settings
 from rag.embed.hashing import HashingEmbedder
+from rag.embed.text import TextEmbedder
 from rag.records import document_id
+from rag.tune.train_text import TextTraining
+from tests.eval.made import beir
+from tests.tune.tiny_text import SUBJECTS as TINY
+from tests.tune.tiny_text import tiny_text_model
 
 SUBJECTS = [f"{kind} {thing}" for kind in ("copper", "oak", "wool", "glass") for thing in ("kettle", "ladder", "scarf")]
+TOLD = ("stone", "river")
 
 
 def quiet(stage: str) -> object:
@@ -120,3 +127,49 @@ def test_questions_about_documents_that_training_never_showed_are_told_apart(
     result = Curve(less, things, [], tmp_path, tmp_path / "kept", quiet).run([Cell("1a", 0, 0)])
     assert result["unseen"] == 1  # the question about d3
     assert result["cells"][0]["gain_unseen"] is not None
+
+
+# --- tiers that train a model ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Ground]:
+    """A model of random weights, a data set of eight subjects that it can learn, and the index that it made of them."""
+    base = tiny_text_model(tmp_path_factory.mktemp("models") / "tiny")
+    asked = ("when", "where", "how", "why", "what")
+    train = [(f"{word} {subject} {place}", n) for n, subject in enumerate(TINY) for word in asked for place in TOLD]
+    test = [(f"how {subject} winter", n) for n, subject in enumerate(TINY)]
+    queries = [{"_id": f"q{number}", "text": text} for number, (text, _) in enumerate((*train, *test))]
+    judged = [(f"q{number}", f"d{right}", 1) for number, (_, right) in enumerate((*train, *test))]
+    corpus = [{"_id": f"d{number}", "text": f"the old {subject}s market"} for number, subject in enumerate(TINY)]
+    folder = tmp_path_factory.mktemp("beir") / "subjects"
+    beir(folder, corpus, queries, judged[: len(train)], "train")
+    beir(folder, corpus, queries, judged[len(train) :], "test")
+    settings = Settings(home=tmp_path_factory.mktemp("home"), image_embedder="none")
+    embedder = CachedEmbedder(TextEmbedder(base, name="tiny"), None)
+    return base, folder, ground(folder, embedder, settings, quiet)
+
+
+QUICK = {"epochs": 12, "batch": 16, "learning_rate": 3e-3, "threads": 1}
+
+
+@pytest.mark.parametrize("tier", ["1b", "2"])
+def test_a_trained_model_is_measured_and_leaves_the_index_as_it_was(
+    tiny: tuple[Path, Path, Ground], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tier: CurveTier
+) -> None:
+    base, folder, home = tiny
+    monkeypatch.setattr("eval.tuning.TextTraining", partial(TextTraining, **QUICK))
+    curve = Curve(folder, home, [home], base, tmp_path / "kept", quiet)
+    result = curve.run([Cell(tier, 0, 0)])
+    (cell,) = result["cells"]
+    assert (cell["tier"], cell["taught"]) == (tier, len(lessons(folder, home).train))
+    learnt = cell["gain_without_switch"] if tier == "1b" else cell["gain"]
+    assert learnt > 0.03  # the model was random; measured: .14 and .10
+    assert cell["after"]["hybrid"] == pytest.approx(result["before"]["hybrid"] + cell["gain"])
+    assert cell["canaries"]["subjects"] == pytest.approx(cell["gain"])  # the same questions
+    assert ("pairs_per_second" in cell) == (tier == "2")
+    known = home.store.vectors("text", [chunk.id for chunk in home.chunks])
+    np.testing.assert_array_equal(np.stack([known[chunk.id] for chunk in home.chunks]), home.rows)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == [f"{tier}-all-0.json"]  # no model is left behind
+    monkeypatch.setattr("eval.tuning.train_text", None)  # what is kept is not trained again
+    assert Curve(folder, home, [home], base, tmp_path / "kept", quiet).run([Cell(tier, 0, 0)])["cells"] == [cell]
