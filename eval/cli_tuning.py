@@ -1,4 +1,4 @@
-"""`python -m eval tune DIR`: the learning curve of the retriever."""
+"""`python -m eval tune DIR`: the learning curve of the retriever; `thumb`: how soon it learns from one mark."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -60,6 +60,23 @@ def register(app: typer.Typer, out: Console, err: Console) -> None:
         if plot is not None:
             draw(result, plot)
         show(result, as_json, out, print_curve)
+
+    @app.command()
+    def thumb(
+        marks: Annotated[int, typer.Option(min=10, help="Marks that were made before.")] = 1000,
+        rounds: Annotated[int, typer.Option(min=1, help="New marks.")] = 5,
+        threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with.")] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    ) -> None:
+        """How long after a mark the ranking changes (tier 0), in a running program with the sample collection."""
+        from eval.thumb import print_thumbs, thumbs
+        from eval.tuning import with_threads
+        from rag.environment import prepare_environment
+
+        prepare_environment()
+        with with_threads(threads), progress_bars("thumb", err) as progress:
+            result = thumbs(marks, rounds, progress)
+        show(result, as_json, out, print_thumbs)
 
 
 def print_curve(result: Mapping[str, Any], console: Console) -> None:

@@ -139,7 +139,7 @@ class Improver:
         if tier == "image":
             self.picture_words.check()  # refuses where nothing looks at pictures
             return self.runs.begin(tier)
-        return self.runs.begin(chosen(tier, self.status().tiers))
+        return self.runs.begin(self._tier(tier))
 
     def train(
         self,
@@ -162,7 +162,11 @@ class Improver:
         """
         if tier == "image":
             return self.picture_words.train(options, run_folder, on_step, stop)
-        return self._trainer.train(chosen(tier, self.status().tiers), options, run_folder, on_step, stop)
+        return self._trainer.train(self._tier(tier), options, run_folder, on_step, stop)
+
+    def _tier(self, tier: Tier | Literal["auto"]) -> Tier:
+        """The tier that is meant; what there is to learn from is only counted where it matters."""
+        return chosen(self.status().tiers) if tier == "auto" else tier
 
     def mine(self, on_step: OnStep, stop: Event) -> Mined | None:
         """Everything there is to learn from, with the passages that a training would take for wrong; for a look at it.

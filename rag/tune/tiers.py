@@ -1,7 +1,6 @@
 """Which tiers may be trained with what there is, and what is lacking for the others? Any may be forced by its name."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from rag.errors import TuneError
 from rag.tune.pairs import REAL
@@ -45,10 +44,8 @@ def suggested(statuses: Sequence[TierStatus]) -> Tier | None:
     return unlocked[-1] if unlocked else None
 
 
-def chosen(tier: Tier | Literal["auto"], statuses: Sequence[TierStatus]) -> Tier:
-    """The tier to train; TuneError where "auto" finds none."""
-    if tier != "auto":
-        return tier
+def chosen(statuses: Sequence[TierStatus]) -> Tier:
+    """The tier to train where none is named; TuneError where there is too little for any."""
     found = suggested(statuses)
     if found is None:
         raise TuneError(f"there is too little to learn from: {statuses[0].needs}")

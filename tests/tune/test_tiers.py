@@ -1,5 +1,8 @@
 """Which tiers are unlocked, and what is said of those that are not."""
 
+import pytest
+
+from rag.errors import TuneError
 from rag.tune.records import TierStatus
 from rag.tune.tiers import chosen, suggested, tiers
 
@@ -43,5 +46,6 @@ def test_made_up_pairs_unlock_weights_only_with_questions_to_judge_by_and_it_is_
 def test_the_suggested_tier_embeds_nothing_again() -> None:
     enough = tiers({"import": 300}, 9, 0)
     assert suggested(enough) == "1b"
-    assert chosen("auto", enough) == "1b"
-    assert chosen("2", ()) == "2"
+    assert chosen(enough) == "1b"
+    with pytest.raises(TuneError, match="too little to learn from: 3 pairs so far"):
+        chosen(tiers({"import": 3}, 9, 0))
