@@ -103,6 +103,7 @@ def answers(
     limit: Annotated[int | None, typer.Option(min=1, help="Ask so many questions; all where not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw of those.")] = 0,
     cache: Annotated[bool, typer.Option(help="Go on with an earlier run; turn off to measure times.")] = True,
+    to: Annotated[Path | None, typer.Option(help="Write the result into this JSON file.")] = None,
 ) -> None:
     """Ask each question with its document in the index and without it, and measure what is said, cited, held back."""
     prepare_environment()
@@ -112,7 +113,7 @@ def answers(
     asking = Asking(settings, vectors, build_generator(settings), build_reranker(settings))
     with progress_bars(folder.name, err) as progress:
         result = run_answers(folder, asking, limit=limit, seed=seed, kept=kept, progress=progress)
-    _show(result, as_json, print_answers)
+    _show(result, as_json, print_answers, to)
 
 
 @app.command()
@@ -122,6 +123,7 @@ def grounding(
     embedder: Annotated[str | None, typer.Option(help="As RAG_EMBEDDER.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take so many questions; all where not given.")] = None,
     seed: Annotated[int, typer.Option(help="Of the draw, and of what is made wrong.")] = 0,
+    to: Annotated[Path | None, typer.Option(help="Write the result into this JSON file.")] = None,
 ) -> None:
     """Make true sentences wrong, and count how many the check of an answer's sentences finds."""
     prepare_environment()
@@ -129,7 +131,7 @@ def grounding(
     asking = Asking(settings, CachedEmbedder(build_embedder(settings), settings.home / "cache" / "eval"), None)
     with progress_bars(folder.name, err) as progress:
         result = run_grounding(folder, asking, limit=limit, seed=seed, progress=progress)
-    _show(result, as_json, print_grounding)
+    _show(result, as_json, print_grounding, to)
 
 
 @app.command()

@@ -19,6 +19,8 @@ _MEASURED_BY = {
     "generation": "answers against plain llama.cpp",
     "labels": "names for pictures",
     "reading": "the text in scans",
+    "answers": "what is said, cited and held back",
+    "grounding": "sentences that the sources do not bear out",
 }
 _LIMITS = (
     "other languages than English, and collections of more than a few thousand documents",
@@ -166,11 +168,43 @@ def generation(found: Sequence[Result]) -> str:
         threads = f"{one['threads']} thread(s) each" if one["threads"] else "as many threads as each comes with"
         told.append(f"{one['model']}, {threads}, medians of {one['rounds']} rounds.\n\n{_table(head, rows)}")
     intro = (
-        "Ours evaluates whole blocks of 128 tokens again that an earlier prompt does not share, so that a reply never "
-        "depends on what was asked before it; a plain call evaluates every token that differs, and none where the very "
-        "same is asked again.\n\n"
+        "Of what an earlier prompt began with too, ours skips whole blocks (of 128 tokens on a CPU) and never the last "
+        "one, so that a reply does not depend on what was asked before; a plain call skips every token that is the "
+        "same, of the last prompt alone.\n\n"
     )
     return f"## Answers, against a plain llama.cpp call\n\n{intro}" + "\n".join(told) if told else ""
+
+
+def answers(asked: Sequence[Result], judged: Sequence[Result]) -> str:
+    """What is said, cited and held back, and which wrong sentences are marked."""
+    rows = [
+        [
+            *(one["dataset"], one["settings"]["generator"] or "none: passages are quoted", one["metrics"]["questions"]),
+            " / ".join(short(one["metrics"][name]) for name in ("gold_in_answer", "gold_in_either")),
+            short(one["metrics"]["citation_precision"]),
+            " / ".join(short(one["metrics"]["abstention"][name]) for name in ("precision", "recall")),
+            f"{one['ms']['total']['median']:.0f}",
+        ]
+        for one in asked
+    ]
+    marked = [
+        [one["dataset"], kind, shares["sentences"], *(short(shares[name]) for name in ("marked", "unsupported"))]
+        for one in judged
+        for kind, shares in one["kinds"].items()
+    ]
+    parts = []
+    if rows:
+        head = [
+            *("", "model", "questions", "right words in the answer / in it or its highlighted evidence"),
+            *("citations of the right document", "held back: precision / recall", "ms"),
+        ]
+        parts.append("Each question is asked with its document in the index and without it.\n\n" + _table(head, rows))
+    if marked:
+        parts.append(
+            "Sentences made from the sources, and made wrong: of the former none should be marked, of the latter all."
+            "\n\n" + _table(["", "sentences", "how many", "marked", "of them as unsupported"], marked)
+        )
+    return "## What is answered\n\n" + "\n".join(parts) if parts else ""
 
 
 def documents(found: Sequence[Result]) -> str:
@@ -261,7 +295,8 @@ def scans(receipts: Sequence[Result], reading: Sequence[Result]) -> str:
             "in whatever order.\n\n"
             + _table(["", "CER", "WER", "characters read", "words read", "processor s a scan"], read)
         )
-    return "## Scans\n\n" + "\n".join(parts) if parts else ""
+    intro = "Few scans are easily told apart: with them it is seen whether receipts are found, not how many more.\n\n"
+    return f"## Scans\n\n{intro}" + "\n".join(parts) if parts else ""
 
 
 def missing(results: Mapping[str, Sequence[Result]]) -> str:

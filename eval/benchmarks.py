@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from eval.benchmark_parts import (
+    answers,
     documents,
     generation,
     how,
@@ -50,6 +51,7 @@ def benchmarks(results: Results) -> str:
         throughput(results["throughput"]),
         latency(results["latency"]),
         generation(results["generation"]),
+        answers(results["answers"], results["grounding"]),
         documents(results["documents"]),
         pictures([run for run in results["run"] if seen(run)], results["labels"]),
         scans(results["receipts"], results["reading"]),

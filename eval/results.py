@@ -20,6 +20,8 @@ _KINDS = {  # kind: the keys by which its results are known, the first that fits
     "generation": {"cases", "rounds"},
     "labels": {"accuracy@1"},
     "reading": {"character_error"},
+    "answers": {"metrics", "ms"},
+    "grounding": {"kinds", "ms_per_sentence"},
 }
 _SINGLE = {"per_query", "questions", "question_ms"}  # what is as long as there are questions, where it is not a number
 _PLAIN = re.compile(r"[^a-z0-9]+")

@@ -94,6 +94,104 @@ def test_what_is_no_result_is_not_kept(tmp_path: Path, content: str) -> None:
     assert not (tmp_path / "kept").exists()
 
 
+def writers(ours: float, plain: float) -> dict[str, Any]:
+    def told(first: float, of_plain: float) -> dict[str, Any]:
+        return {
+            "first": 2 * first,
+            "first_cpu": first,
+            "first_ratio": of_plain,
+            "rate": 30.0,
+            "rate_cpu": 60.0,
+            "rate_ratio": 1.0,
+            "same_text": True,
+        }
+
+    return {"plain": told(plain, 1.0), "ours": told(ours, ours / plain)}
+
+
+RANKS = {"r@1": 0.5, "r@5": 0.75, "r@10": 1.0, "mrr@10": 0.625, "ndcg@10": 0.7}
+PICTURES = {
+    **run_result(configuration=""),
+    "dataset": "drawn",
+    "by_direction": {"words to pictures": {"queries": 8, "by_retriever": {"hybrid": RANKS}}},
+    "settings": {"image_embedder": {"name": "small"}},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "generation": {
+        "model": "tiny",
+        "threads": 1,
+        "rounds": 3,
+        "tokens": {"first": 400, "again": 400},
+        "cases": {"first": writers(3.0, 2.0), "again": writers(0.5, 0.002)},
+    },
+    "receipts": {**PICTURES, "dataset": "slips", "by_kind": {"company": {"questions": 8, **RANKS}}},
+    "labels": {
+        "folder": "names",
+        "pictures": 9,
+        "labels": 3,
+        "image_embedder": "small",
+        "accuracy@1": 0.5,
+        "accuracy@5": 1.0,
+        "chance@1": 1 / 3,
+    },
+    "reading": {
+        "folder": "slips",
+        "with_truth": 4,
+        "ms": {"ocr_cpu": {"median": 1350.0}},
+        "character_error": 0.066,
+        "word_error": 0.1,
+        "character_recall": 0.98,
+        "word_recall": 0.95,
+    },
+    "answers": {
+        "dataset": "asked",
+        "settings": {"generator": None},
+        "ms": {"total": {"median": 32.4}},
+        "metrics": {
+            "questions": 5,
+            "gold_in_answer": 0.8,
+            "gold_in_either": 0.9,
+            "citation_precision": 0.925,
+            "abstention": {"precision": 1.0, "recall": 0.6},
+        },
+    },
+    "grounding": {
+        "dataset": "asked",
+        "ms_per_sentence": 1.0,
+        "kinds": {"another number": {"sentences": 7, "marked": 0.9, "unsupported": 0.6}},
+    },
+}
+
+
+def test_pictures_scans_and_answers_are_told_apart_from_search(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    for number, result in enumerate((PICTURES, *OTHERS.values())):
+        (tmp_path / f"{number}.json").write_text(json.dumps({**result, **HOW}))
+        keep(tmp_path / f"{number}.json", folder)
+    assert {path.stem for path in folder.iterdir()} == {
+        *("run-drawn", "generation-tiny-threads-1", "receipts-slips", "labels-names", "reading-slips"),
+        *("answers-asked", "grounding-asked"),
+    }
+    found = kept_results(folder)
+    assert all(len(found[kind]) == 1 for kind in OTHERS)
+    page = benchmarks(found)
+    for row in (
+        "| first | 400 | 6.00 | 3.00 / 2.00 | 1.50 | 60 / 60 | 1.00 | yes |",
+        "| again | 400 | 1.00 | 0.50 / 0.00 | plain reads nothing | 60 / 60 | 1.00 | yes |",
+        "| drawn | words to pictures | 8 | 4 | small | .500 | .750 | 1.000 | .625 |",
+        "| names | 9 | 3 | small | .500 | 1.000 | .333 |",
+        "| slips, 4 scans | company | 8 | .500 | .750 | .700 |",
+        "| slips, 4 scans | .066 | .100 | .980 | .950 | 1.35 |",
+        "| asked | none: passages are quoted | 5 | .800 / .900 | .925 | 1.000 / .600 | 32 |",
+        "| asked | another number | 7 | .900 | .600 |",
+    ):
+        assert row in page, row
+    assert "## Search\n" not in page
+    assert "- other programs: nothing is kept" in page
+    assert "names for pictures: nothing" not in page
+    assert lines(found) == []
+
+
 def test_every_kind_is_known_by_its_keys() -> None:
     assert kind_of(contest()) == "rivals"
     assert kind_of(run_result()) == "run"
