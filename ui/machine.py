@@ -2,11 +2,12 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rag.config import Settings, load_settings
 from rag.errors import ConfigError
 from rag.library import Library
+from rag.models.choice import SETTINGS
 from rag.models.installed import installed_models
 from rag.models.machine import this_machine
 from rag.models.overview import names_in_use, overview
@@ -47,7 +48,13 @@ def models_of(library: Library, warmth: Warmth, tasks: Sequence[Task] = ()) -> M
         tasks=tasks,
         serving=frozenset(serving),
         later=chosen - serving,
+        waiting=tuple(new for new, old in _chosen(settings, library.settings) if new != old),
     )
+
+
+def _chosen(*settings: Settings) -> Iterator[tuple[str, ...]]:
+    """What the settings say of each model that is chosen in them."""
+    return (tuple(str(getattr(each, name)) for each in settings) for name in SETTINGS.values())
 
 
 def references_in_use(library: Library) -> frozenset[str]:

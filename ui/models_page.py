@@ -33,7 +33,10 @@ _FITS = {
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """What the page shows. `serving` are the names of those that run, `later` of those that will after a restart."""
+    """What the page shows. `serving` are the names of those that run, `later` of those that will after a restart.
+
+    `waiting` are the settings that a restart would change, as they are written.
+    """
 
     status: Status
     warmth: Warmth
@@ -42,6 +45,7 @@ class Models:
     tasks: Sequence[Task] = ()
     serving: frozenset[str] = frozenset()
     later: frozenset[str] = frozenset()
+    waiting: tuple[str, ...] = ()
 
 
 def render_head() -> Html:
@@ -68,6 +72,7 @@ def render_models(page: Models) -> Html:
     return tag(
         "section",
         problem(warmth.error) if warmth.error else None,
+        _restart(page.waiting) if page.waiting else None,
         *(_model(model, warmth) for model in status.models),
         None if sees(status) else _absent("image embedder", turn_on()),
         None if any(model.role == "generator" for model in status.models) else _absent("generator", _NO_WRITER),
@@ -114,6 +119,11 @@ def _absent(role: str, words: str) -> Html:
         tag("p", words, class_="reason"),
         class_="model",
     )
+
+
+def _restart(waiting: Sequence[str]) -> Html:
+    words = f"{', '.join(waiting)} will be used from the next start of the program. What is shown here runs until then."
+    return tag("p", words, class_="notice", role="status")
 
 
 def _way_back(page: Models) -> Html | None:

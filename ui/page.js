@@ -97,6 +97,7 @@
     state.place = ["chat", "library", "search", "improve", "evaluate", "models"].includes(place) ? place : "chat";
     document.body.dataset.place = state.place;
     document.body.classList.remove("list-open");
+    scrollTo(0, 0); // each place begins at its top, where the one before or an element named like it had scrolled to
     for (const link of $$(".places a")) {
       if (link.dataset.place === state.place) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
@@ -463,7 +464,10 @@
       return;
     }
     const here = event.target.closest(".conversations a, .places a, a.brand");
-    if (here && here.getAttribute("href") === location.hash) route();
+    if (here && here.getAttribute("href") === location.hash) {
+      event.preventDefault();
+      route();
+    }
     const button = event.target.closest("[data-do]");
     if (button && !button.disabled) actions[button.dataset.do]?.(button);
   });

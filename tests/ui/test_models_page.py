@@ -88,9 +88,11 @@ def test_what_is_installed_can_be_used_and_removed(library: FakeLibrary) -> None
     page = models_page(library)
     assert 'data-do="use-model" data-model="chat"' in page
     assert 'data-do="remove-model" data-model="chat"' in page
+    assert "next start" not in page
     choose_model("generator", "chat", library.settings.home)
     page = models_page(library)
-    assert "from the next start" in page
+    assert "chat will be used from the next start of the program." in page
+    assert ">from the next start</span>" in page
     assert 'data-model="chat"' not in page
 
 
@@ -347,6 +349,7 @@ def test_the_models_of_a_server_can_be_used(
         screen.page.click("[aria-label='gemma4:12b'] [data-do=use-model]")
         screen.page.click("dialog.inquiry[open] button:has-text('Use')")
         screen.matches("[aria-label='gemma4:12b']", "chosen")
+        screen.matches("#models", r"gemma4:12b will be used from the next start")
         assert load_settings(home=library.settings.home).generator == "http://127.0.0.1:11434/v1#gemma4:12b"
         screen.page.click("[aria-label=bge-m3] [data-do=use-model]")
         screen.page.click("dialog.inquiry[open] button:has-text('Use')")

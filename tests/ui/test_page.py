@@ -252,6 +252,23 @@ def test_a_narrow_window_works_with_one_thumb(address: str, window: Window) -> N
     quiet(screen)
 
 
+def test_each_place_begins_at_its_top(address: str, window: Window) -> None:
+    """Also where the part of a page is called like the place, to which a browser would scroll."""
+    screen = window(address, 1000, 300).open("#models")
+    page = screen.page
+    page.wait_for_function("document.querySelector('#models .model') && scrollY === 0")
+    page.evaluate("scrollTo(0, 400)")
+    page.wait_for_function("scrollY > 0")
+    page.click(".places [data-place=models]")
+    page.wait_for_function("scrollY === 0")
+    page.evaluate("location.hash = '#library'")
+    page.wait_for_selector("#place-library:visible")
+    page.evaluate("location.hash = '#models'")
+    page.wait_for_selector("#place-models:visible")
+    page.wait_for_function("scrollY === 0")
+    quiet(screen)
+
+
 def test_in_a_window_of_middle_width_the_list_lies_over_the_conversation(address: str, window: Window) -> None:
     screen = window(address, 1000, 760).open()
     screen.ask("When does the queen leave the hive?")
