@@ -74,6 +74,7 @@ def test_quotation_marks_in_judgements_are_letters(tmp_path: Path) -> None:
         ("corpus.jsonl", '{"_id": "d1"}\n', "line 1.*'text'"),
         ("corpus.jsonl", '{"_id": "d1", "text": "a"\n', "line 1: not JSON"),
         ("corpus.jsonl", "[1]\n", "line 1: expected a JSON object"),
+        ("queries.jsonl", '{"_id": "q", "text": "a"}\n{"_id": "q", "text": "a"}\n', "line 2.*'q' stands there twice"),
         ("queries.jsonl", '{"_id": "q1", "text": null}\n', "line 1.*'text'"),
         ("queries.jsonl", '{"_id": "other", "text": "?"}\n', "no question"),
         ("qrels/test.tsv", "query-id\tcorpus-id\tscore\nq1 d1 1\n", "line 2.*parted by tabs"),
