@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
+from tests.ingest.drawn import HandClock
+
 
 @pytest.fixture(scope="session")
 def tokenizer_file() -> Path:
@@ -22,6 +24,14 @@ def minilm(tokenizer_file: Path) -> Callable[[str], list[tuple[int, int]]]:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return lambda text: tokenizer.encode(text, add_special_tokens=False).offsets
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    """The clock by which readers stop in time."""
+    made = HandClock()
+    monkeypatch.setattr("rag.ingest.clock.time", made)
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,16 @@ from rag.records import Box, OcrLine
 Draw = Callable[[Canvas], None]
 
 
+class HandClock:
+    """Stands for the module `time` in rag.ingest.clock: time passes only where a test lets it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class FixedOcr:
     """Reads the same words in every picture, and counts what it was shown."""
 
@@ -25,6 +35,18 @@ class FixedOcr:
     def read(self, image: Image.Image) -> OcrText:
         self.seen.append(image.size)
         return OcrText(self.words, (OcrLine(0, len(self.words), Box(0.1, 0.2, 0.9, 0.4), 0.9),) if self.words else ())
+
+
+class SlowOcr(FixedOcr):
+    """Takes a second of `clock` for every picture."""
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def read(self, image: Image.Image) -> OcrText:
+        self._clock.now += 1
+        return super().read(image)
 
 
 def picture(width: int = 400, height: int = 300, words: str = "", seed: int = 1) -> Image.Image:

@@ -1,7 +1,9 @@
-import time
+"""How much time a file has left, by a clock that the tests set."""
+
 from collections.abc import Iterator
 
 from rag.ingest.clock import in_time, limited_to
+from tests.ingest.drawn import HandClock
 
 
 def test_without_a_limit_all_is_done() -> None:
@@ -13,17 +15,22 @@ def test_no_time_no_item() -> None:
         assert list(in_time(range(5))) == []
 
 
-def test_what_would_not_be_done_in_time_is_not_begun() -> None:
+def test_what_would_not_be_done_in_time_is_not_begun(clock: HandClock) -> None:
     def slowly() -> Iterator[int]:
         for item in in_time(range(100)):
-            time.sleep(0.2)
+            clock.now += 0.25
             yield item
 
-    started = time.monotonic()
     with limited_to(1):
-        done = list(slowly())
-    assert 1 <= len(done) <= 4  # a fifth step of .2 s, should it take .3, would not end within 1 s
-    assert time.monotonic() - started < 5
+        assert list(slowly()) == [0, 1, 2]  # a fourth step of .25 s, should it take .375, would not end within 1 s
+
+
+def test_the_first_is_begun_whenever_any_time_is_left(clock: HandClock) -> None:
+    with limited_to(1):
+        clock.now += 0.99
+        for _ in in_time(range(100)):
+            clock.now += 100
+        assert clock.now == 100.99
 
 
 def test_limits_end_with_their_block_and_nest() -> None:

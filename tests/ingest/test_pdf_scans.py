@@ -1,7 +1,5 @@
 """Pages without usable text are read from their pixels, at the right page, as long as there is time."""
 
-import time
-
 import pytest
 from PIL import Image
 from reportlab.lib.pagesizes import A4
@@ -9,11 +7,11 @@ from reportlab.pdfgen.canvas import Canvas
 
 from rag.ingest.chunk import chunk
 from rag.ingest.clock import limited_to
-from rag.ingest.ocr import Ocr, OcrText
+from rag.ingest.ocr import Ocr
 from rag.ingest.pdf_scans import is_blank, pages_named
 from rag.ingest.read_pdf import PdfReader
 from rag.records import Document, Source
-from tests.ingest.drawn import FixedOcr, pdf_of, picture, scan, show, write
+from tests.ingest.drawn import FixedOcr, HandClock, SlowOcr, pdf_of, picture, scan, show, write
 
 WORDS = "The kettle was read from its pixels by a machine that knows letters"
 SHEET = scan("THE KETTLE OF 1987", "was sold to Mrs Brewer", "for twelve pounds and a cup of tea")
@@ -129,22 +127,15 @@ def test_text_drawn_as_lines_is_read() -> None:
     assert document.pictures == ()
 
 
-class SlowOcr(FixedOcr):
-    def read(self, image: Image.Image) -> OcrText:
-        time.sleep(0.3)
-        return super().read(image)
-
-
-def test_a_long_scan_is_kept_in_part_and_the_rest_named() -> None:
+@pytest.mark.parametrize(("seconds", "named"), [(6, "pages 6-9 were"), (9, "page 9 was")])
+def test_a_long_scan_is_kept_in_part_and_the_rest_named(seconds: int, named: str, clock: HandClock) -> None:
     data = pdf_of(*[scanned] * 9)
-    with limited_to(2):
-        document = read(data, SlowOcr(WORDS))
-    done = [page.number for page in document.pages if page.lines]
-    assert 1 <= len(done) < 9
-    assert done == list(range(1, len(done) + 1))
-    first = len(done) + 1
-    named = "page 9 was" if first == 9 else f"pages {first}-9 were"
-    whose = "its" if first == 9 else "their"
+    with limited_to(seconds):
+        document = read(data, SlowOcr(clock))
+    # A page takes a second, and another one is begun only if there were time for one that takes half as long again.
+    done = seconds - 1
+    assert [page.number for page in document.pages if page.lines] == list(range(1, done + 1))
+    whose = "its" if done == 8 else "their"
     assert document.warnings == (
         f"{named} not read, as there was no time left for {whose} text in pixels; "
         "set RAG_READ_SECONDS higher and add it again",

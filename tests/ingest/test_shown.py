@@ -10,14 +10,13 @@ from PIL import Image
 from rag import pictures
 from rag.ingest import shown
 from rag.ingest.clock import limited_to
-from rag.ingest.ocr import OcrText
 from rag.ingest.options import ReadOptions
 from rag.ingest.read_note import NoteReader
 from rag.ingest.read_web import WebReader
 from rag.ingest.readers import build_ocr
 from rag.ingest.shown import with_shown_pictures
 from rag.records import Document, Picture, Source
-from tests.ingest.drawn import FixedOcr, encoded, picture
+from tests.ingest.drawn import HandClock, SlowOcr, encoded, picture
 
 NO_OCR = ReadOptions(ocr=False)
 
@@ -172,17 +171,12 @@ def test_limits_of_size_are_kept(tmp_path: Path) -> None:
     assert "RAG_MAX_MEGAPIXELS" in document.warnings[0]
 
 
-def test_out_of_time_the_rest_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Slow(FixedOcr):
-        def read(self, image: Image.Image) -> OcrText:
-            time.sleep(0.3)
-            return super().read(image)
-
-    monkeypatch.setattr("rag.ingest.readers.build_ocr", lambda options: Slow())
+def test_out_of_time_the_rest_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: HandClock) -> None:
+    monkeypatch.setattr("rag.ingest.readers.build_ocr", lambda options: SlowOcr(clock))
     names = [Path(save(tmp_path / f"{seed}.png", seed)).name for seed in range(6)]
-    with limited_to(1):
+    with limited_to(4):
         document = read(tmp_path, " ".join(f"![]({name})" for name in names))
-    assert 1 <= len(document.pictures) < 6
+    assert len(document.pictures) == 3  # a fourth, should it take 1.5 s, would not be done within 4 s
     assert "'5.png' (no time left; set RAG_READ_SECONDS higher)" in document.warnings[0]
 
 
