@@ -7,7 +7,7 @@ out, and forgets no more than the gate allows.
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -63,6 +63,7 @@ class WholeTrainer:
         Raises:
             TuneError: as `PictureTrainer.train`; or the model has no folder to start from, or nothing that was learnt
                 is any use.
+            DiskFull: there is no room; checkpoints that were written before stay.
         """
         start = self._embedder.files.folder
         if start is None:
@@ -74,7 +75,9 @@ class WholeTrainer:
             return None
         figures = self._measured(lesson, folder / _TRAINED)
         write_json(folder / MANIFEST, {**manifest, "trained": figures})
-        self._refuse_if_worse(figures)
+        if reason := _why_not(figures):
+            _clear(folder)
+            raise TuneError(reason)
         name = f"{Path(self._embedder.files.name).name}-{folder.name}"  # "auto" goes on to take what it did, by name
         self._install(folder, name)
         candidate = Candidate(
@@ -86,18 +89,20 @@ class WholeTrainer:
     def _trained(
         self, start: Path, pairs: Sequence[Shown], options: TuneOptions, folder: Path, on_step: OnStep, stop: Event
     ) -> bool:
+        from rag.tune.checkpoints import full_disk_named
         from rag.tune.train_clip import train_clip
 
-        return train_clip(
-            start,
-            ((decode(data), words) for data, words, _ in pairs),
-            folder / _TRAINED,
-            _training(options, self._embedder.model()[1].device),
-            lambda step: on_step(Step("train", step.number, step.total, time.time(), loss=step.loss)),
-            stop,
-            alike=[{f"text {words}", f"picture {name}"} for _, words, name in pairs],
-            folder=folder / _CHECKPOINTS,
-        )
+        with full_disk_named(folder / _TRAINED):
+            return train_clip(
+                start,
+                ((decode(data), words) for data, words, _ in pairs),
+                folder / _TRAINED,
+                _training(options, self._embedder.model()[1].device),
+                lambda step: on_step(Step("train", step.number, step.total, time.time(), loss=step.loss)),
+                stop,
+                alike=[{f"text {words}", f"picture {name}"} for _, words, name in pairs],
+                folder=folder / _CHECKPOINTS,
+            )
 
     def _install(self, folder: Path, name: str) -> None:
         (folder / _TRAINED / _PULLED).unlink(missing_ok=True)
@@ -106,7 +111,7 @@ class WholeTrainer:
             shutil.move(folder / _TRAINED, self._models / name)
         except OSError as exc:
             raise TuneError(f"cannot install {name!r} in {str(self._models)!r}: {exc.strerror or exc}") from exc
-        shutil.rmtree(folder / _CHECKPOINTS, ignore_errors=True)
+        _clear(folder)
 
     # --- pictures ------------------------------------------------------------------------------------------------
 
@@ -134,19 +139,28 @@ class WholeTrainer:
         asked = {"held out": held_out, "known": _drawn(1)}
         return {what: (_rank(self._embedder, each), _rank(after, each)) for what, each in asked.items() if each}
 
-    def _refuse_if_worse(self, figures: dict[str, tuple[float, float]]) -> None:
-        before, after = figures.get("held out", (0.0, 1.0))
-        if after <= before:
-            raise TuneError(
-                f"nothing that was learnt is better on the pairs that were held out ({before:.3f} before, {after:.3f} "
-                "after): nothing is installed. More pairs may help, or training without --whole"
-            )
-        before, after = figures["known"]
-        if after < before - MARGIN:
-            raise TuneError(
-                f"too much is forgotten: plain words find drawn shapes at {after:.3f} instead of {before:.3f}; nothing "
-                "is installed. A smaller --rate may help, or training without --whole"
-            )
+
+def _why_not(figures: Mapping[str, tuple[float, float]]) -> str:
+    """Why the new model is not installed, in plain words; "" where it is."""
+    before, after = figures.get("held out", (0.0, 0.0))
+    if after <= before:
+        return (
+            f"nothing that was learnt is better on the pairs that were held out ({before:.3f} before, {after:.3f} "
+            "after): nothing is installed. More pairs may help, or training without --whole"
+        )
+    before, after = figures["known"]
+    if after < before - MARGIN:
+        return (
+            f"too much is forgotten: plain words find drawn shapes at {after:.3f} instead of {before:.3f}; nothing is "
+            "installed. A smaller --rate may help, or training without --whole"
+        )
+    return ""
+
+
+def _clear(folder: Path) -> None:
+    """Remove what only the training itself needed."""
+    for name in (_CHECKPOINTS, _TRAINED):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _drawn(part: int) -> list[Shown]:

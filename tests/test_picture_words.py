@@ -23,6 +23,7 @@ from rag.protocols import IMAGE_SPACE
 from rag.records import document_id
 from rag.tune.imports import keep, read_import
 from rag.tune.records import Candidate, ShownChunk, Step, TuneOptions
+from rag.whole_pictures import _why_not
 from tests.store.processes import parse_here
 
 SCENES = list({scene.caption: scene for scene in training_scenes(120, seed=9)}.values())[:80]
@@ -211,6 +212,13 @@ def test_a_whole_model_that_learnt_nothing_is_not_installed(library: Library, pi
         library.improver.train("image", still, folder, lambda step: None, Event())
     assert library.improver.candidates() == []
     assert not (library.settings.home / "models").exists()
+    assert not list(folder.rglob("*.safetensors"))
+
+
+def test_what_forgets_too_much_is_not_installed() -> None:
+    assert _why_not({"held out": (0.4, 0.8), "known": (0.7, 0.695)}) == ""
+    assert "too much is forgotten" in _why_not({"held out": (0.4, 0.8), "known": (0.7, 0.68)})
+    assert "nothing that was learnt is better" in _why_not({"known": (0.7, 0.7)})  # nothing was held out
 
 
 def test_too_few_words_or_none_are_refused(library: Library, pictures: list[Path]) -> None:
