@@ -268,14 +268,18 @@ def pictures(runs: Sequence[Result], labels: Sequence[Result]) -> str:
 
 def scans(receipts: Sequence[Result], reading: Sequence[Result]) -> str:
     """Receipts that are asked for, and how well the text in pictures is read."""
-    asked = [
-        [
-            *(f"{one['dataset']}, {one['documents']} scans", kind, way["questions"]),
-            *(short(way[name]) for name in ("r@1", "r@5", "ndcg@10")),
+    asked = []
+    for one in receipts:
+        ways = [(kind, way["questions"], way) for kind, way in one["by_kind"].items()]
+        names = (("words alone", "bm25"), ("vectors alone", "text"))
+        ways += [(f"any of these, by {said}", one["queries"], one["by_retriever"][name]) for said, name in names]
+        asked += [
+            [
+                *(f"{one['dataset']}, {one['documents']} scans", kind, count),
+                *(short(found[name]) for name in ("r@1", "r@5", "ndcg@10")),
+            ]
+            for kind, count, found in ways
         ]
-        for one in receipts
-        for kind, way in one["by_kind"].items()
-    ]
     read = [
         [
             f"{one['folder']}, {one['with_truth']} scans",

@@ -113,6 +113,7 @@ RANKS = {"r@1": 0.5, "r@5": 0.75, "r@10": 1.0, "mrr@10": 0.625, "ndcg@10": 0.7}
 PICTURES = {
     **run_result(configuration=""),
     "dataset": "drawn",
+    "by_retriever": dict.fromkeys(("text", "bm25", "hybrid"), RANKS),
     "by_direction": {"words to pictures": {"queries": 8, "by_retriever": {"hybrid": RANKS}}},
     "settings": {"image_embedder": {"name": "small"}},
 }
@@ -181,6 +182,7 @@ def test_pictures_scans_and_answers_are_told_apart_from_search(tmp_path: Path) -
         "| drawn | words to pictures | 8 | 4 | small | .500 | .750 | 1.000 | .625 |",
         "| names | 9 | 3 | small | .500 | 1.000 | .333 |",
         "| slips, 4 scans | company | 8 | .500 | .750 | .700 |",
+        "| slips, 4 scans | any of these, by words alone | 3 | .500 | .750 | .700 |",
         "| slips, 4 scans | .066 | .100 | .980 | .950 | 1.35 |",
         "| asked | none: passages are quoted | 5 | .800 / .900 | .925 | 1.000 / .600 | 32 |",
         "| asked | another number | 7 | .900 | .600 |",
