@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import regex
 import Stemmer
 
+from rag.function_words import telling
+
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
@@ -77,14 +79,8 @@ def analyse_query(text: str, languages: Iterable[str]) -> str:
     else: in a library of a few notes they are as rare as any word, and BM25 would take them for telling.
     """
     languages = tuple(languages)
-    words = _telling(list(_words(text)), languages)
+    words = telling(list(_words(text)), languages)
     return " ".join(dict.fromkeys(term for code in languages or (UNKNOWN,) for term in _stemmed(words, code)))
-
-
-def _telling(words: Sequence[str], languages: Sequence[str]) -> Sequence[str]:
-    """`words` without the function words of the language, among `languages`, that has most of them."""
-    common = max((_function_words(code) & set(words) for code in languages), key=len, default=frozenset())
-    return [word for word in words if word not in common] or words
 
 
 def detect_language(text: str) -> str:
@@ -161,20 +157,6 @@ def _sample(text: str) -> str:
     half = _DETECTED_CHARACTERS // 2
     middle = max(half, len(text) // 2)
     return text[:half] + " " + text[middle : middle + half]
-
-
-@cache
-def _function_words(language: str) -> frozenset[str]:
-    """Snowball's lists of stop words, as bm25s has them; empty for other languages."""
-    from bm25s import stopwords  # brings scipy along, so it waits for the first question
-
-    lists = {
-        "da": stopwords.STOPWORDS_DANISH, "de": stopwords.STOPWORDS_GERMAN, "en": stopwords.STOPWORDS_EN_PLUS,
-        "es": stopwords.STOPWORDS_SPANISH, "fr": stopwords.STOPWORDS_FRENCH, "it": stopwords.STOPWORDS_ITALIAN,
-        "nl": stopwords.STOPWORDS_DUTCH, "no": stopwords.STOPWORDS_NORWEGIAN, "pt": stopwords.STOPWORDS_PORTUGUESE,
-        "ru": stopwords.STOPWORDS_RUSSIAN, "sv": stopwords.STOPWORDS_SWEDISH, "tr": stopwords.STOPWORDS_TURKISH,
-    }  # fmt: skip
-    return frozenset(word for entry in lists.get(language, ()) for word in _words(entry))
 
 
 @cache

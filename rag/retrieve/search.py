@@ -14,6 +14,7 @@ from rag.protocols import IMAGE_SPACE, Embedder, ImageEmbedder, Reranker, Store
 from rag.records import Chunk, Hit, Match, Query, SearchResult
 from rag.retrieve.chance import Background
 from rag.retrieve.fuse import WEIGHT, Fused, Leg, Scale, fuse
+from rag.retrieve.literal import raised
 from rag.retrieve.looks import Look, Looks
 from rag.retrieve.rerank import DEPTH, RERANK
 
@@ -38,7 +39,8 @@ _SECOND = 0.5  # what the words in a picture weigh against the words that were t
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """One retriever's own list, best first: BM25, or exact cosines to `vector` (float32[D]) in `space`.
+    """One retriever's own list, best first: BM25 as `rag.retrieve.literal` raises it, or exact cosines to `vector`
+    (float32[D]) in `space`.
 
     What is said of its other fields in `rag.retrieve.fuse.Leg` holds here.
     """
@@ -182,9 +184,9 @@ class Searcher:
             with _timed(course.ms, meaning):
                 near = self._store.search_vector(self._embedder.space, vector, course.pool, course.where)
             with _timed(course.ms, words):
-                worded = self._store.search_words(self._terms(text), course.pool, course.where)
+                worded = raised(text, self._store.search_words(self._terms(text), course.pool, course.where))
             lists.append(Ranked(meaning, tuple(near), weight * self._meaning, self._embedder.space, vector))
-            lists.append(Ranked(words, tuple(worded), weight, whole=len(worded) < course.pool))
+            lists.append(Ranked(words, worded, weight, whole=len(worded) < course.pool))
         return lists
 
     def _by_looks(self, asked: _Asked, course: _Course) -> list[Ranked]:
