@@ -124,7 +124,7 @@ def synthetic(runs: int, seed: int, show: Shown = lambda done, total: None) -> d
     for done, (count, shift) in enumerate(cells):
         show(done, len(cells) + 1)
         random = np.random.default_rng(seed)
-        true = float(np.mean([one.gain for one in made(random, 20_000, shift)]))
+        true = float(np.mean([one.gain for one in made(random, 20_000, shift)])) if shift else 0.0
         found = counted(lambda chance, n=count, s=shift: made(chance, n, s), runs, seed)  # type: ignore[misc]
         rows.append({"true_gain": true, **_row(found)})
     show(len(cells), len(cells) + 1)
