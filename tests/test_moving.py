@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from email.message import EmailMessage
 from functools import partial
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -621,12 +621,21 @@ def test_an_import_killed_while_its_parts_are_put_into_place_is_finished_when_th
         assert not (home / "imported").exists()
 
 
-def import_slowly(connection: Connection, archive: Path, home: Path) -> None:
+def kill_at_step(steps: int, child: BaseProcess, connection: Connection) -> None:
+    """The process tells of each of its steps, and goes on when it is answered."""
+    for _ in range(steps - 1):
+        connection.recv()
+        connection.send("go on")
+    connection.recv()
+    child.kill()
+
+
+def import_step_by_step(connection: Connection, archive: Path, home: Path) -> None:
     shards.SHARD_CHUNKS = 3
 
     def tell(progress: Progress) -> None:
         connection.send(progress.done)
-        time.sleep(0.05)
+        connection.recv()
 
     import_library(archive, home, open_folder, on_progress=tell)
 
@@ -640,10 +649,8 @@ def test_an_import_that_is_killed_leaves_nothing_and_can_be_tried_again(
     before = everything(home)
     shutil.rmtree(home)
     for steps in (1, 3):
-        with process(import_slowly, tmp_path / "library.zip", home) as (child, connection):
-            for _ in range(steps):
-                connection.recv()
-            child.kill()
+        with process(import_step_by_step, tmp_path / "library.zip", home) as (child, connection):
+            kill_at_step(steps, child, connection)
             child.join()
         assert (home / "importing").is_dir()
         library = opened(home)
@@ -783,12 +790,12 @@ def test_a_target_that_does_not_give_back_what_it_got_is_noticed() -> None:
         copy_index(filled(), Forgetful(SPACES), list(SPACES))
 
 
-def copy_slowly(connection: Connection, folder: Path) -> None:
+def copy_step_by_step(connection: Connection, folder: Path) -> None:
     copying.BATCH_CHUNKS = 30
 
     def tell(progress: Progress) -> None:
         connection.send(progress.done)
-        time.sleep(0.05)
+        connection.recv()
 
     copy_index(filled(), LanceStore(folder, SPACES), list(SPACES), on_progress=tell)
 
@@ -797,10 +804,8 @@ def copy_slowly(connection: Connection, folder: Path) -> None:
 def test_a_copy_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     source, written = filled(), 0
     for steps in (1, 3):
-        with process(copy_slowly, tmp_path / "index") as (child, connection):
-            for _ in range(steps):
-                connection.recv()
-            child.kill()
+        with process(copy_step_by_step, tmp_path / "index") as (child, connection):
+            kill_at_step(steps, child, connection)
             child.join()
         held = len(LanceStore(tmp_path / "index", SPACES).versions())
         assert written < held < 61

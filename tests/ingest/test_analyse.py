@@ -76,9 +76,9 @@ def test_threads_get_the_same_terms() -> None:
 
 @pytest.mark.parametrize("unit", ["a", "a.", "a'", "1,", "e\u0301", "\u0301", "東", "word "])
 def test_a_megabyte_takes_linear_time(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     terms = analyse(unit * (1_000_000 // len(unit)), "en").split()
-    assert time.perf_counter() - started < 20  # under 1 s when idle
+    assert time.process_time() - started < 20  # under 1 s when idle
     assert max(map(len, terms), default=0) <= 64
 
 

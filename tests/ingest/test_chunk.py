@@ -196,7 +196,7 @@ def test_too_small_a_limit_is_refused(words: Tokenize) -> None:
 @pytest.mark.slow
 def test_five_megabytes_take_seconds(minilm: Tokenize) -> None:
     text = "The quick brown fox jumps over the lazy dog. Pack my box with five dozen jugs.\n\n" * 62_500
-    started = time.perf_counter()
+    started = time.process_time()
     chunks = chunk(document(text, "A title"), minilm, 200)
-    assert time.perf_counter() - started < 60  # 5 s when idle
+    assert time.process_time() - started < 60  # 5 s when idle
     assert len(chunks) > 5_000

@@ -125,7 +125,7 @@ def test_pictures_attached_to_a_pdf_know_its_title() -> None:
 def test_many_references_take_linear_time() -> None:
     import time
 
-    started = time.perf_counter()
+    started = time.process_time()
     found = read(with_inline("<p>some words</p><img src=cid:p1>" * 20_000, picture())).attachments
     assert len(found) == 1
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30

@@ -329,16 +329,16 @@ def five_thousand(step: float, size: float) -> bytes:
 
 def test_five_thousand_tiny_pictures_are_none_in_little_time() -> None:
     data = five_thousand(7.5, 4)
-    started = time.perf_counter()
+    started = time.process_time()
     assert read(data).pictures == ()
-    assert time.perf_counter() - started < 15  # 1 s when idle
+    assert time.process_time() - started < 15  # 1 s when idle
 
 
 def test_five_thousand_tiles_are_one_figure() -> None:
     data = five_thousand(7, 7)
-    started = time.perf_counter()
+    started = time.process_time()
     [found] = read(data).pictures
-    assert time.perf_counter() - started < 30  # 2 s when idle
+    assert time.process_time() - started < 30  # 2 s when idle
     assert box_of(found)[2] - box_of(found)[0] == pytest.approx(70 * 7 / 595, abs=1e-3)
 
 
@@ -409,14 +409,14 @@ def test_a_broken_picture_costs_no_text(image: bytes) -> None:
 
 
 def test_a_huge_picture_is_refused_by_name_before_it_is_unpacked() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     document = read(one_image(raw_image(zlib.compress(b"\0" * 1_000_000), 50_000, 50_000, bits=1)))
     assert document.text == "Words of the page"
     assert document.pictures == ()
     assert document.warnings == (
         "a picture on page 1 has 2500 million pixels, more than 120; set RAG_MAX_MEGAPIXELS higher to look at it",
     )
-    assert time.perf_counter() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_a_sound_raw_picture_is_a_figure() -> None:

@@ -138,10 +138,10 @@ def test_pipes_are_not_opened(tmp_path: Path) -> None:
 def test_two_thousand_files_take_no_time(tmp_path: Path) -> None:
     for number in range(2000):
         write(tmp_path / f"{number % 20}/{number}.md")
-    started = time.perf_counter()
+    started = time.process_time()
     found = scan([tmp_path])
     assert len(found.files) == 2000
-    assert time.perf_counter() - started < 30  # 0.05 s when idle
+    assert time.process_time() - started < 30  # 0.05 s when idle
 
 
 def test_scanning_loads_no_reader() -> None:

@@ -238,10 +238,10 @@ def test_a_page_without_pictures_has_none(tmp_path: Path) -> None:
 
 
 def test_many_blocks_and_pictures_take_linear_time(tmp_path: Path) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     document = WebReader().read(Source("/p.html", "text/html", (f"<p>{PROSE}</p><img src=a.png>" * 5000).encode()))
     assert len(document.pictures) == 500
-    assert time.perf_counter() - started < 60
+    assert time.process_time() - started < 60
 
 
 def test_pictures_are_numbered_from_one() -> None:

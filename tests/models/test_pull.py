@@ -198,7 +198,7 @@ def test_what_came_before_it_was_given_up_is_not_fetched_again(offered: Hub, own
 
 
 def test_a_server_that_hangs_is_given_up(offered: Hub, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_adapter, "_PATIENCE", 0.1)
+    monkeypatch.setattr(hub_adapter, "_PATIENCE", 0.5)
     offered.hanging.add("model.safetensors")
     with pytest.raises(ModelError, match="does not go on sending"):
         pull(REFERENCE, own_home)

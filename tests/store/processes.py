@@ -149,7 +149,7 @@ def add_pictures_without_end(connection: Connection, home: Path, number: int) ->
 
     def tell(progress: Progress) -> None:
         connection.send((number, progress.stage))
-        time.sleep(0.01)  # the looking itself is too quick to be killed in the middle
+        time.sleep(0.05)  # the looking itself is too quick to be killed in the middle
 
     while True:
         repaint(home / "pictures", number)

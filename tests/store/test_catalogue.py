@@ -354,7 +354,7 @@ def test_ten_thousand_documents_are_listed_quickly(catalogue: Catalogue) -> None
     put(catalogue, *(document(f"/{i}.md", "text " * 200) for i in range(10_000)))
     taken = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         assert len(catalogue.states()) == 10_000
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     assert min(taken) < 1, "seconds; .01 when idle"

@@ -18,7 +18,7 @@ def test_a_second_process_is_told_who_holds_it_and_gets_it_when_that_dies(tmp_pa
         start = time.monotonic()
         with pytest.raises(LibraryBusy, match=rf"process {child.pid} is writing.*wait until it is done"):
             write_lock(tmp_path, wait=0.2).__enter__()
-        assert 0.2 <= time.monotonic() - start < 10
+        assert 0.2 <= time.monotonic() - start < 100
         child.kill()
         child.join()
         assert (tmp_path / "writer.pid").read_text() == str(child.pid), "it had no time to tidy up"

@@ -34,7 +34,7 @@ from tests.store.weaviate_stub import (
     running_stub,
 )
 
-SOON = 25.0  # seconds within which a person is told, on a busy machine: less than the delays that are made
+SOON = 55.0  # seconds within which a person is told, on a busy machine: less than the delays that are made
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from rag.store.weaviate_store import WeaviateStore
 from tests.store.made import SPACES, axis, random_documents, unit, written
 from tests.store.weaviate_server import Server, free_ports, own_server
 
-SOON = 8.0  # seconds within which an outage must be told, on a busy machine
+SOON = 30.0  # seconds within which an outage must be told, on a busy machine
 
 
 def refused(ask: Callable[[], object], says: str, within: float = SOON) -> None:

@@ -49,7 +49,7 @@ def test_two_windows_follow_the_same_examination() -> None:
     def examine() -> Iterator[Check]:
         begun.append(1)
         yield WELL
-        goes_on.wait(10)
+        goes_on.wait(120)
         yield FAULT
 
     examination = Examination(examine)
