@@ -1,9 +1,9 @@
 """Sentence vectors of a BERT on a CPU, in plain torch: what most small embedding models are.
 
 sentence-transformers computes the same and remains what reads every other model. Importing it takes 4.5 s of processor,
-three times what torch takes, it pads texts to the longest of their batch, and a single question costs it more outside
-the network than inside (eval/LOG.md). Here texts lie one behind the other without padding, and attention is taken over
-those of equal length together.
+three times what torch takes, it pads texts to the longest of their batch, and a question takes it 1.7 times as long
+(eval/LOG.md). Here texts lie one behind the other without padding, and attention is taken over those of equal length
+together.
 
 The network is that of Devlin et al. 2018, "BERT", section 3, with the names that its weights have in
 https://github.com/huggingface/transformers; the vector of a text is the mean over its tokens (Reimers and Gurevych
