@@ -35,7 +35,7 @@ from rag.tune.measures import ndcg
 from rag.tune.negatives import Mined, mine
 from rag.tune.records import Pair, Step
 from rag.tune.statistics import bootstrap, sign_flip
-from rag.tune.train_text import TextTraining, train_text
+from rag.tune.train_text import EPOCHS, TextTraining, train_text
 
 Rows = NDArray[np.float32]
 CurveTier = Literal["1a", "1b", "2"]
@@ -176,7 +176,7 @@ class Curve:
 
     def _encoder(self, pairs: Sequence[Pair], cell: Cell) -> dict[str, Any]:
         to = self._kept / cell.name / "model"
-        training = TextTraining(side="query", method="lora", seed=cell.seed)
+        training = TextTraining(side="query", method="lora", epochs=EPOCHS["query"], seed=cell.seed)
         known = dict(zip(self._home.texts(), self._home.rows, strict=True))
         train_text(
             self._base,

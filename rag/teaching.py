@@ -277,7 +277,7 @@ def _trained(
     side: "Side", lesson: Lesson, room: Classroom, base: Path, score: "Callable[[TextEmbedderLike], float]"
 ) -> tuple[Path, Mapping[str, Any]] | None:
     """The folder of the best model of all seeds, and what its weights depend on; None where it was stopped."""
-    from rag.tune.train_text import TextTraining, train_text
+    from rag.tune.train_text import EPOCHS, TextTraining, train_text
 
     options = room.options
     known = _Known(lesson, room)
@@ -287,7 +287,7 @@ def _trained(
             side=side,
             method="lora" if side == "query" else options.method,
             loss=cast("TextLoss", options.loss),
-            epochs=options.epochs or TextTraining().epochs,
+            epochs=options.epochs or EPOCHS[side],
             learning_rate=options.learning_rate,
             seed=seed,
         )

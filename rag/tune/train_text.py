@@ -26,6 +26,9 @@ Side = Literal["query", "both"]
 Method = Literal["lora", "full"]
 TextLoss = Literal["infonce", "triplet", "margin", "cosine-mse", "cosent", "kl", "margin-mse"]
 
+EPOCHS: Mapping[Side, int] = {"query": 12, "both": 3}
+"""How many each side usually takes. A step of queries alone is cheap, and held-out questions gain until the tenth."""
+
 LEAST_PAIRS = 10  # fewer say nothing about how their owner asks
 
 Passages = Callable[[Sequence[str]], NDArray[np.float32]]
