@@ -37,7 +37,7 @@ window.commonplace = window.commonplace || {};
     const buttons = make("div", { className: "buttons" });
     const cancel = make("button", { type: "button", textContent: "Cancel", className: "plain" });
     const accept = make("button", { type: "submit", value: "yes", textContent: confirm });
-    accept.className = field === null ? "primary danger" : "primary";
+    accept.className = ["Delete", "Remove"].includes(confirm) ? "primary danger" : "primary";
     buttons.append(cancel, accept);
     form.append(buttons);
     dialog.append(form);

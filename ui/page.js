@@ -87,6 +87,11 @@
     const { picture, like } = tile("search");
     send("search", { text: state.search.text, kinds: kindsOf(state.search), picture, like, settled });
   };
+  // What takes a while and is shown, as it goes on, at the top of its page.
+  const begin = (name, data) => {
+    send(name, data);
+    scrollTo(0, 0);
+  };
   const loadList = () => send("find", { find: state.find, conversation: state.conversation });
 
   // --- places ----------------------------------------------------------------------------------------------------
@@ -376,17 +381,17 @@
     "stop-task": (el) => send("stop_task", { task: Number(el.dataset.task) }),
     "dismiss-task": (el) => send("dismiss_task", { task: Number(el.dataset.task) }),
     examine: () => send("examine"),
-    train: (el) => send("train", { tier: el.dataset.tier }),
+    train: (el) => begin("train", { tier: el.dataset.tier }),
     "train-anyway": async (el) => {
       const words = `${el.dataset.needs} It may learn little, or nothing that the gate lets pass.`;
-      if (await inquire("Train it anyway?", words, "Train")) send("train", { tier: el.dataset.tier });
+      if (await inquire("Train it anyway?", words, "Train")) begin("train", { tier: el.dataset.tier });
     },
-    "go-on": (el) => send("go_on", { run: el.dataset.run }),
+    "go-on": (el) => begin("go_on", { run: el.dataset.run }),
     "stop-run": (el) => send("stop_run", { run: el.dataset.run }),
     "delete-run": (el) => send("delete_run", { run: el.dataset.run }),
-    judge: (el) => send("judge", { name: el.dataset.name }),
-    "draw-map": (el) => send("draw_map", { name: el.dataset.name }),
-    "run-lab": () => send("run_lab"),
+    judge: (el) => begin("judge", { name: el.dataset.name }),
+    "draw-map": (el) => begin("draw_map", { name: el.dataset.name }),
+    "run-lab": () => begin("run_lab"),
     swap: (el) => send("swap", { name: el.dataset.name }),
     "swap-anyway": async (el) => {
       const words = `${el.dataset.why}. The search may find less with it. One step leads back.`;
