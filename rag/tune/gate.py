@@ -303,8 +303,8 @@ def _examples(changed: Sequence[Asked]) -> tuple[Example, ...]:
 
 
 def _points(difference: float) -> str:
-    """A difference of nDCG in points, which are hundredths: +1.3."""
-    return f"{100 * difference:+.1f}"
+    """A difference of nDCG in points, which are hundredths: +1.3; what rounds to nothing has no sign of a loss."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def _p(p: float) -> str:
