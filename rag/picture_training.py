@@ -116,10 +116,8 @@ class PictureTrainer:
             manifest = {**self._manifest(lesson, gathered), "whole": options.whole}
             lesson.write(folder)
             write_json(folder / MANIFEST, manifest)
-        if manifest["whole"] != options.whole:
-            raise TuneError(
-                f"{folder.name!r} began {'with' if manifest['whole'] else 'without'} --whole; go on likewise"
-            )
+        if (whole := manifest.get("whole", False)) != options.whole:
+            raise TuneError(f"{folder.name!r} began {'with' if whole else 'without'} --whole, and goes on only so")
         if manifest["base"] != self._embedder.fingerprint:
             raise TuneError("another image embedder looks at pictures than when this training began; train again")
         if gone := {pair.positive.id for pair in (*lesson.train, *lesson.dev)} - gathered.vectors.keys():

@@ -78,6 +78,10 @@ def train(
                     stop.set()
 
             candidate = improver.train(tier_of(folder.name), options, folder, show, stop)
+    if candidate is None:
+        again = f"--run {folder.name} --resume{' --whole' if whole else ''}"
+        err.print(f"[yellow]stopped; to go on: rag tune train {again}[/yellow]")
+        raise typer.Exit(1)
     _report(candidate, folder.name, as_json)
 
 
@@ -132,10 +136,7 @@ def _line(excerpt: Excerpt) -> str:
     return escape(one_line(excerpt.text, _SHOWN))
 
 
-def _report(candidate: Candidate | None, name: str, as_json: bool) -> None:
-    if candidate is None:
-        err.print(f"[yellow]stopped; to go on: rag tune train --run {name} --resume[/yellow]")
-        raise typer.Exit(1)
+def _report(candidate: Candidate, name: str, as_json: bool) -> None:
     if as_json:
         print_json(dataclasses.asdict(candidate))
         return
