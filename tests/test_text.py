@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from rag.text import duration, encodable, gigabytes, one_line, sentences, size_words
+from rag.text import duration, encodable, gigabytes, one_line, sentences, size_words, table_rows, trimmed
 
 
 def cut(text: str, language: str = "en") -> list[str]:
@@ -134,3 +134,22 @@ def test_sizes_as_people_say_them() -> None:
 )
 def test_downloads_are_told_in_powers_of_ten(size: int, words: str) -> None:
     assert gigabytes(size) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("a\n| b |\n|---|\n c", ["| b |", "|---|"]),
+        ("a | b\nc | d\n\ne | f", ["a | b", "c | d"]),
+        ("head | of\n---|---\nit", ["head | of"]),
+        ("ls|wc\nP(a|b)", []),
+        ("", []),
+    ],
+)
+def test_rows_of_tables(text: str, rows: list[str]) -> None:
+    assert [text[start:end] for start, end in table_rows(text)] == rows
+
+
+def test_trimmed() -> None:
+    assert trimmed("a  b \n", 1, 6) == (3, 4)
+    assert trimmed("a   ", 1, 4) == (4, 4)

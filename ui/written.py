@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from rag.text import table_rows, trimmed
+
 Shape = Literal["text", "heading", "item", "head", "row", "code"]
 
 _LINE = re.compile(r"[^\n]+|\n(?=\n|\Z)")
@@ -20,7 +22,6 @@ _HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+")
 _CLOSING = re.compile(r"[ \t]+#+\s*\Z")
 _ITEM = re.compile(r"([ \t]*)([-*+•‣▪◦·]|\d{1,3}[.)])[ \t]+(?=\S)")
 _QUOTE = re.compile(r"[ \t]*(?:>[ \t]?)+")
-_ROW = re.compile(r"[ \t]*\||[^\n]*\S[ \t]\|[ \t]")
 _BAR = re.compile(r"(?<!\\)\|")
 # Each alternative has at most one group that is read, and none runs over more than this many characters: what opens
 # and never closes costs so much at each opening, no more.
@@ -69,6 +70,7 @@ def blocks(text: str, headings: Collection[str] = ()) -> list[Block]:
     A line that is one of `headings` is a heading without a mark too: in PDFs and web pages they have none.
     """
     found: list[Block] = []
+    rows = {start for start, _ in table_rows(text)}
     fenced, open_ = False, False  # within a fence; whether the next plain line goes on with the block before
     for match in _LINE.finditer(text):
         start, end = match.span()
@@ -84,6 +86,9 @@ def blocks(text: str, headings: Collection[str] = ()) -> list[Block]:
             open_ = False
         elif line.strip() in headings:
             found.append(Block("heading", start, end, (_runs(text, start, end),)))
+            open_ = False
+        elif start in rows and not (_ITEM.match(line) or _HEADING.match(line)):
+            found.append(Block("row", start, end, tuple(_runs(text, a, b) for a, b in _cells(text, start, end))))
             open_ = False
         else:
             open_ = _take(text, start, end, found, open_)
@@ -114,9 +119,6 @@ def _take(text: str, start: int, end: int, found: list[Block], goes_on: bool) ->
         depth = min(len(item[1].expandtabs(4)) // _INDENT, _DEEPEST)
         found.append(Block("item", start, end, (_runs(text, start + item.end(), end),), label, depth))
         return True
-    if _ROW.match(line):
-        found.append(Block("row", start, end, tuple(_runs(text, a, b) for a, b in _cells(text, start, end))))
-        return False
     quote = _QUOTE.match(line)
     begin = start + (quote.end() if quote else 0)
     if not goes_on:
@@ -141,7 +143,7 @@ def _merged(runs: Iterable[Run]) -> tuple[Run, ...]:
 
 def _cells(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The spans between the bars of a row, without those at its ends."""
-    first, last = _trimmed(text, start, end)
+    first, last = trimmed(text, start, end)
     first += text.startswith("|", first)
     last -= last > first and text[last - 1] == "|" and text[last - 2] != "\\"
     at = first
@@ -151,16 +153,9 @@ def _cells(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     yield at, last
 
 
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    piece = text[start:end]
-    if not piece.strip():
-        return start, start
-    return start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
-
-
 def _runs(text: str, start: int, end: int, styles: frozenset[str] = frozenset()) -> tuple[Run, ...]:
     """What is read of `text[start:end]`, emphasis within emphasis told once for each kind."""
-    at, last = (start, end) if styles else _trimmed(text, start, end)
+    at, last = (start, end) if styles else trimmed(text, start, end)
     found: list[Run] = []
     for match in _INLINE.finditer(text, at, last):
         kind = next(name for name in _READ if match[name] is not None)

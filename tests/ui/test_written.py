@@ -69,6 +69,11 @@ def test_rows_that_a_passage_begins_with_and_rows_of_web_pages() -> None:
     assert told("3000 m | 90 °C\n0 m | 100 °C") == [("row", ["3000 m", "90 °C"]), ("row", ["0 m", "100 °C"])]
 
 
+def test_a_bar_in_a_sentence_or_a_list_makes_no_table() -> None:
+    assert told("By Bayes, P(a | b) is so.") == [("text", ["By Bayes, P(a | b) is so."])]
+    assert told("- tea | milk\n- coffee | none") == [("item", ["tea | milk"]), ("item", ["coffee | none"])]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
