@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from rag.tune.records import Choice
-from tests.browser import Screen
+from tests.browser import WAIT, Screen
 from tests.ui.fakes import FakeLibrary
 from tests.ui.test_page import quiet, serving
 
@@ -29,7 +29,7 @@ def press(screen: Screen, selector: str, on: bool = True) -> None:
 
 def logged(library: FakeLibrary, screen: Screen, *acts: str) -> tuple[Choice, ...]:
     """What stands in the log, once those acts do."""
-    for _ in range(600):
+    for _ in range(WAIT // 50):
         choices = library.feedback.read().choices
         if sorted(each.act for each in choices) == sorted(acts):
             return choices

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Screen
+from tests.browser import WAIT, Screen
 from tests.ui.fakes import FakeLibrary, encoded, make_document, make_image
 from tests.ui.test_page import CONTRAST, HOSTILE, NAMELESS, quiet, serving
 
@@ -89,7 +89,7 @@ def test_where_it_is_dropped_decides_and_both_places_say_so(address: str, librar
     screen.drop("#composer", "words.md", "The heron waits.", events=("dragenter", "dragover"))
     assert not page.is_visible(".composer .drop-ask")  # words cannot be asked with
     screen.drop("#composer", "words.md", "The heron waits.", events=("drop",))
-    for _ in range(200):  # the name is on the screen before the file is in the library
+    for _ in range(WAIT // 50):  # the name is on the screen before the file is in the library
         if len(library.documents()) == 7:
             break
         page.wait_for_timeout(50)
