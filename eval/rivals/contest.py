@@ -11,6 +11,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,10 +23,14 @@ _KIB, _MIB = 1 << 10, 1 << 20
 class Contestant(Protocol):
     """A program that indexes texts and searches them.
 
+    `modules` are imported before the weights are loaded, so that no import counts as taking documents in or as asking.
     `packages` are the distributions whose versions are told, `settings` says in words how it is set up. `load` loads
     the weights, `ingest` makes everything ready to be searched, and `search` gives the ids of the documents of its
     `hits` best passages, best first; a document may come more than once.
     """
+
+    @property
+    def modules(self) -> Sequence[str]: ...
 
     @property
     def packages(self) -> Sequence[str]: ...
@@ -44,6 +49,8 @@ def compete(contestant: Contestant) -> None:
     """Run `contestant` on what stands on standard input, and write what it found and what it took."""
     job = json.loads(sys.stdin.buffer.read())
     with _Clock() as loading:
+        for module in contestant.modules:
+            import_module(module)
         contestant.load(job["model"])
     before = peak_mib()
     with _Clock() as ingesting:

@@ -20,6 +20,7 @@ PRECISION = "CONTEST_PRECISION"  # in the environment: fp32 as the others have i
 
 
 class Commonplace:
+    modules = ("lancedb",)
     packages = ("lancedb", "sentence-transformers", "torch")
 
     def load(self, model: str) -> None:

@@ -10,6 +10,13 @@ from eval.rivals.contest import compete
 
 
 class Haystack:
+    modules = (
+        "haystack",
+        "haystack.components.joiners",
+        "haystack.components.preprocessors",
+        "haystack.components.retrievers.in_memory",
+        "haystack.document_stores.in_memory",
+    )
     packages = ("haystack-ai", "sentence-transformers-haystack", "sentence-transformers", "torch")
     settings: Mapping[str, Any] = {
         "index": "InMemoryDocumentStore, InMemoryBM25Retriever, InMemoryEmbeddingRetriever",

@@ -7,6 +7,14 @@ from eval.rivals.contest import compete, whole
 
 
 class LangChain:
+    modules = (
+        "faiss",
+        "langchain_classic.retrievers",
+        "langchain_community.retrievers",
+        "langchain_community.vectorstores",
+        "langchain_core.documents",
+        "langchain_text_splitters",
+    )
     packages = (
         *("langchain", "langchain-classic", "langchain-community", "langchain-huggingface", "langchain-text-splitters"),
         *("sentence-transformers", "torch", "faiss-cpu", "rank-bm25"),

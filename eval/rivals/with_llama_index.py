@@ -7,6 +7,14 @@ from eval.rivals.contest import compete
 
 
 class LlamaIndex:
+    modules = (
+        "Stemmer",
+        "llama_index.core",
+        "llama_index.core.llms",
+        "llama_index.core.node_parser",
+        "llama_index.core.retrievers",
+        "llama_index.retrievers.bm25",
+    )
     packages = (
         *("llama-index-core", "llama-index-embeddings-huggingface", "llama-index-retrievers-bm25"),
         *("sentence-transformers", "torch", "bm25s"),

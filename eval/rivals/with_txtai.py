@@ -7,6 +7,7 @@ from eval.rivals.contest import compete, whole
 
 
 class Txtai:
+    modules = ("txtai",)
     packages = ("txtai", "torch", "transformers", "faiss-cpu")
     settings: Mapping[str, Any] = {"index": "Embeddings(hybrid=True)", "chunks": "none: a document is one row"}
 

@@ -18,6 +18,7 @@ from tests.eval.made import beir, tiny
 class WordMatch:
     """A contestant without a model: documents with the most words of the question first, each named twice."""
 
+    modules = ("string",)
     packages = ("pytest",)
     settings: Mapping[str, Any] = {"index": "none"}
 
