@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ def test_a_page_that_is_too_large_is_left_out_and_told() -> None:
 
 def test_pages_for_which_no_time_is_left_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks: Iterator[float] = iter(range(100))
-    monkeypatch.setattr(clock.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     with clock.limited_to(3):  # the clock goes on by one whenever it is looked at
         document = reader().read(source(picture((30, 20), (20, 20), (10, 20), form="TIFF")))
     assert len(document.pictures) < 3
