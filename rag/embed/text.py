@@ -67,8 +67,14 @@ class TextEmbedder:
 
     @cached_property
     def max_tokens(self) -> int:
-        length = self._config("sentence_bert_config.json").get("max_seq_length")
-        return int(length or self._config("config.json")["max_position_embeddings"]) - _SPECIAL_TOKENS
+        if length := self._config("sentence_bert_config.json").get("max_seq_length"):
+            return int(length) - _SPECIAL_TOKENS
+        positions = self._config("config.json")["max_position_embeddings"]
+        # Where sentence-transformers 6 writes a limit. A tokenizer without one says 1e30.
+        return (
+            int(min(positions, self._config("tokenizer_config.json").get("model_max_length") or positions))
+            - _SPECIAL_TOKENS
+        )
 
     @cached_property
     def fingerprint(self) -> str:

@@ -49,6 +49,19 @@ def test_reads_as_many_tokens_as_it_says() -> None:
     assert float(within @ shorter) < 0.99999  # the last one within is
 
 
+@pytest.mark.parametrize(
+    ("said", "by_tokenizer", "read"),
+    [(256, 512, 254), (None, 40, 38), (None, 512, 510), (None, 10**30, 510), (None, None, 510)],
+)
+def test_the_limit_is_read_wherever_a_version_of_the_library_writes_it(
+    copied: Path, said: int | None, by_tokenizer: int | None, read: int
+) -> None:
+    """The network has 512 positions, and two tokens go around the text."""
+    (copied / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": said} if said else {}), "utf-8")
+    (copied / "tokenizer_config.json").write_text(json.dumps({"model_max_length": by_tokenizer}), "utf-8")
+    assert TextEmbedder(copied, name="m").max_tokens == read
+
+
 def test_altered_weights_are_refused(copied: Path) -> None:
     weights = copied / "model.safetensors"
     data = bytearray(weights.read_bytes())
