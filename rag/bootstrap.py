@@ -23,7 +23,8 @@ CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
     ("mypy",),
-    ("pytest", "-n", "2", "--dist", "loadfile"),  # two at a time; fixtures of a file are made once
+    # Two at a time; fixtures of a file are made once, and files come in the order of tests/conftest.py.
+    ("pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
 )
 
 

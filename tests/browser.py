@@ -37,7 +37,7 @@ _PASTE = f"""([selector, file, words]) => {{
   const event = new ClipboardEvent('paste', {{ clipboardData: data, bubbles: true, cancelable: true }});
   return document.querySelector(selector).dispatchEvent(event);
 }}"""
-WAIT = 60_000  # milliseconds: the machines that run this may be slow and busy
+WAIT = 180_000  # milliseconds: the machines that run this may be slow and busy
 
 
 class Screen:

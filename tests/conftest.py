@@ -11,10 +11,17 @@ import pytest
 
 from rag.environment import prepare_environment
 from tests.browser import chromium, pytest_runtest_makereport, window  # noqa: F401  fixtures and a hook
+from tests.sample import sample_home  # noqa: F401  a fixture
 from tests.servers.llama_server import model_server  # noqa: F401  a fixture
 from tests.small_clip import small_clip, spelling_clip  # noqa: F401  fixtures
 
 prepare_environment()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests begin first: a long file that begins last leaves one of two workers with nothing to do."""
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("browser")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

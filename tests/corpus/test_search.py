@@ -1,7 +1,9 @@
 """The sample's pictures, read and found by the program as it starts: real embedder, real OCR, no model for pictures."""
 
 import json
-from collections.abc import Iterator
+import math
+import shutil
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,7 @@ import pytest
 from rag.answer.standalone import stand_alone
 from rag.build import open_library
 from rag.config import Settings
-from rag.errors import ModelNotFound
 from rag.library import Library
-from rag.models import starter
 from rag.records import Document, Hit, Message
 from ui.welcome import first_questions
 
@@ -29,17 +29,10 @@ K = 5
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+def library(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
     """The whole collection, indexed as `make run` does on a machine that has only the starter models."""
-    try:
-        starter.embedder_folder()
-    except ModelNotFound as missing:
-        pytest.skip(str(missing))
-    home = tmp_path_factory.mktemp("sample")
+    home = shutil.copytree(sample_home, tmp_path_factory.mktemp("sample") / "home")
     with closing(open_library(Settings(home=home, generator="none", image_embedder="none"))) as opened:
-        report = opened.add([CORPUS])
-        assert not report.failed
-        assert not report.warnings
         yield opened
 
 
@@ -84,6 +77,31 @@ def test_the_answer_is_read_in_the_picture(library: Library, question: dict[str,
 @pytest.mark.parametrize("question", WRITTEN + FACTS, ids=lambda question: question["question"])
 def test_the_picture_that_answers_is_among_the_first(library: Library, question: dict[str, Any]) -> None:
     assert rank(library, question) is not None
+
+
+def gain(hits: Sequence[Hit], right: Set[str]) -> float:
+    """nDCG@10 of one question, to which all that is right is the same document: 1 / log2(1 + its place)."""
+    found: dict[str, bool] = {}  # documents in the order of their first hits
+    for hit in hits:
+        found.setdefault(hit.chunk.document_id, bool(right & {place.document_id for place in (hit.chunk, *hit.also)}))
+    place = next((place for place, is_right in enumerate(found.values(), start=1) if is_right), 11)
+    return 1 / math.log2(1 + place) if place <= 10 else 0.0
+
+
+def test_the_sources_of_all_questions_are_found_and_by_both_halves_no_worse_than_by_one(library: Library) -> None:
+    gains: dict[str, list[float]] = {"both": [], "text": [], "bm25": []}
+    for question in QUESTIONS:
+        if question.get("picture") == "shown":  # which takes an image embedder
+            continue
+        right = {document.id for document in documents(library, question)}
+        hits = library.search(question["question"], k=100).hits
+        for half in ("text", "bm25"):
+            alone = {by.rank: hit for hit in hits for by in hit.found_by if by.retriever == half}
+            gains[half].append(gain([alone[rank] for rank in sorted(alone)], right))
+        gains["both"].append(gain(hits, right))
+    means = {name: sum(values) / len(values) for name, values in gains.items()}
+    assert min(means.values()) > 0.5, means
+    assert means["both"] >= max(0.85, means["text"] - 0.01, means["bm25"] - 0.01), means
 
 
 def test_most_answers_in_pictures_come_first(library: Library) -> None:

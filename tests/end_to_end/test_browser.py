@@ -1,30 +1,25 @@
 """The whole program as a person meets it: the real server, the real models, the sample collection, a real browser."""
 
 import io
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from eval.shapes import draw, held_out_scenes, write_pictures
-from rag.errors import ModelNotFound
-from rag.models import starter
-from tests.browser import Screen
+from rag.build import open_library
+from rag.config import load_settings
+from tests.browser import WAIT, Screen
+from tests.sample import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.model, pytest.mark.slow]
 
 Window = Callable[..., Screen]
 
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = ROOT / "corpus"
 NOTE = "# The heron clock\n\nThe heron clock in the boathouse is wound every ninth day with the brass key Quillon.\n"
 HARM = (
     "# Harm\n\nThe zinc ledger says <img src=x onerror=window.harmed=1> and ![x](https://evil.example/p.png) and "
@@ -33,40 +28,9 @@ HARM = (
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    try:
-        starter.embedder_folder()
-        starter.generator_file()
-    except ModelNotFound as missing:
-        pytest.skip(str(missing))
-    return tmp_path_factory.mktemp("library")
-
-
-@contextmanager
-def serving(home: Path, sample: Path = SAMPLE, **settings: str) -> Iterator[str]:
-    """`rag serve` in a process of its own on a free port, with the sample collection; gives its address."""
-    environment = {**os.environ, "RAG_HOME": str(home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "COLUMNS": "200"}
-    environment |= {f"RAG_{name.upper()}": value for name, value in settings.items()}
-    command = (sys.executable, "-m", "rag.cli", "serve", "--port", "0", "--no-browser", "--sample", str(sample))
-    log = home.with_suffix(".log")
-    with log.open("w") as output:
-        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output, cwd=ROOT)
-        try:
-            yield _address(server, log)
-        finally:
-            server.send_signal(signal.SIGINT)
-            assert server.wait(30) == 0, log.read_text()
-
-
-def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    end = time.monotonic() + 600  # the first start reads the sample collection, its pictures too
-    while time.monotonic() < end:
-        said = re.search(r"Commonplace is at (http://127\.0\.0\.1:\d+)", log.read_text())
-        if said:
-            return said[1]
-        assert server.poll() is None, log.read_text()
-        time.sleep(0.1)
-    raise AssertionError(f"the server did not start: {log.read_text()}")
+def home(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library that the first start on the sample collection left."""
+    return Path(shutil.copytree(sample_home, tmp_path_factory.mktemp("started") / "library"))
 
 
 @pytest.fixture(scope="module")
@@ -87,19 +51,19 @@ def answered(screen: Screen, question: str) -> None:
     screen.page.keyboard.type(question)
     turns = screen.page.locator("#thread .turn").count()
     screen.page.keyboard.press("Enter")
-    screen.page.wait_for_function(
-        "n => document.querySelectorAll('#thread .turn').length > n", arg=turns, timeout=180_000
-    )
+    screen.page.wait_for_function("n => document.querySelectorAll('#thread .turn').length > n", arg=turns)
     screen.page.wait_for_selector("#thread .turn:last-child .cite")
 
 
-def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(home: Path, window: Window) -> None:
+def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(
+    home: Path, window: Window, request: pytest.FixtureRequest
+) -> None:
     from playwright.sync_api import expect
 
     with serving(home) as address:
         screen = window(address).open()
         page = screen.page
-        page.wait_for_selector(".status:has-text('SmolLM2-135M on')", timeout=180_000)  # the models are there
+        page.wait_for_selector(".status:has-text('SmolLM2-135M on')")  # the models are there
         assert page.locator(".starter").count() == 3
         question = page.locator(".starter").first.inner_text()
 
@@ -111,7 +75,7 @@ def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(home: Path, 
         page.click("#thread .cite")
         marked = page.frame_locator("dialog.drawer iframe").locator("mark#passage")
         assert len(marked.inner_text()) > 10
-        expect(marked).to_be_in_viewport(timeout=30_000)
+        expect(marked).to_be_in_viewport(timeout=WAIT)
         page.keyboard.press("Escape")
 
         screen.drop("#composer", "heron clock.md", NOTE)
@@ -123,15 +87,15 @@ def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(home: Path, 
         where = page.evaluate("location.hash")
         quiet(screen)
 
-    with serving(home) as address:  # a second start, on the same library
-        screen = window(address).open(where)
-        screen.matches("#thread", "heron clock")
-        assert screen.page.locator("#thread .turn").count() == 2
-        assert screen.page.locator(".conversations li").count() == 1
-        screen.page.goto(f"{address}/#library")
-        screen.page.fill("[data-field=filter]", "heron clock")
-        screen.matches("#table", r"1 of \d+ documents.*The heron clock")
-        quiet(screen)
+    address = request.getfixturevalue("address")  # another start, on the same library
+    screen = window(address).open(where)
+    screen.matches("#thread", "heron clock")
+    assert screen.page.locator("#thread .turn").count() == 2
+    assert screen.page.locator(".conversations li").count() == 1
+    screen.page.goto(f"{address}/#library")
+    screen.page.fill("[data-field=filter]", "heron clock")
+    screen.matches("#table", r"1 of \d+ documents.*The heron clock")
+    quiet(screen)
 
 
 def written(*lines: str) -> bytes:
@@ -200,17 +164,15 @@ def test_a_picture_is_dropped_found_by_its_text_and_by_itself_and_opened(address
 
 
 def test_pictures_are_looked_at_found_by_what_they_show_and_more_like_them(
-    home: Path, window: Window, small_clip: Path, tmp_path: Path
+    window: Window, small_clip: Path, tmp_path: Path
 ) -> None:
     """With a small CLIP that comes after the pictures: it looks at them in the background."""
-    scenes = held_out_scenes(12)
-    write_pictures(tmp_path / "shapes", scenes)
-    with serving(tmp_path / "library", tmp_path / "shapes", image_embedder="none", generator="none") as address:
-        screen = window(address).open("#library")
-        screen.matches("#status", "12 pictures.*picture understanding off")
-        quiet(screen)
-    eyes = {"image_embedder": f"local-dir:{small_clip}", "generator": "none"}
-    with serving(tmp_path / "library", tmp_path / "shapes", **eyes) as address:
+    others = {"embedder": "hashing", "generator": "none"}
+    write_pictures(tmp_path / "shapes", held_out_scenes(12))
+    with closing(open_library(load_settings(home=tmp_path / "library", image_embedder="none", **others))) as library:
+        library.add([tmp_path / "shapes"])
+        assert library.status().unseen == 12
+    with serving(tmp_path / "library", image_embedder=f"local-dir:{small_clip}", **others) as address:
         screen = window(address).open("#library")
         page = screen.page
         screen.matches("#jobs-there", "Looked at 12 pictures")
@@ -263,7 +225,7 @@ def test_it_works_on_a_phone(address: str, window: Window) -> None:
     screen = window(address, 390, 844, scheme="dark", has_touch=True, is_mobile=True).open()
     page = screen.page
     page.tap(".starter >> nth=0")
-    page.wait_for_selector("#thread .turn .cite", timeout=180_000)
+    page.wait_for_selector("#thread .turn .cite")
     page.tap("#thread .cite")
     page.frame_locator("dialog.drawer iframe").locator("mark#passage").wait_for()
     page.tap("dialog.drawer button:text('Close')")

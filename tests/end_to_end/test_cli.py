@@ -15,23 +15,18 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
-from typer.testing import CliRunner
 
 from eval.shapes import Group, Scene, draw, held_out_scenes
 from rag.cli import main
+from tests.calling import Said, call
 
 RAG = (sys.executable, "-m", "rag.cli")
-
-
-class Said(NamedTuple):
-    stdout: str
-    stderr: str
 
 
 class Rag:
@@ -42,12 +37,8 @@ class Rag:
         self.settings = {"RAG_HOME": str(home), "RAG_EMBEDDER": "hashing", "RAG_GENERATOR": "none", **settings}
 
     def __call__(self, *arguments: str | Path, status: int = 0) -> Said:
-        with CliRunner().isolation(env=self.settings) as (out, err, _), pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["rag", *map(str, arguments)])
-            with pytest.raises(SystemExit) as ended:
-                main()
-            said = Said(out.getvalue().decode(), err.getvalue().decode())
-        assert (ended.value.code or 0) == status, f"status {ended.value.code}\n{said.stdout}\n{said.stderr}"
+        said = call(main, *arguments, env=self.settings)
+        assert said.status == status, said
         return said
 
     def json(self, *arguments: str | Path, status: int = 0) -> Any:
@@ -55,10 +46,10 @@ class Rag:
 
     def alone(self, *arguments: str | Path) -> Said:
         process = self.start(*arguments)
-        said = Said(*process.communicate(timeout=600))
-        assert process.returncode == 0, f"status {process.returncode}\n{said.stdout}\n{said.stderr}"
-        assert "Traceback" not in said.stderr
-        return said
+        stdout, stderr = process.communicate(timeout=600)
+        assert process.returncode == 0, stderr
+        assert "Traceback" not in stderr
+        return Said(0, stdout, stderr)
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(

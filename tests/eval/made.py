@@ -1,8 +1,13 @@
-"""Tiny data sets written to disk."""
+"""Tiny data sets written to disk, and the command that is given them."""
 
 import json
+import runpy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from tests.calling import Said, call
+
+_PROGRAM = Path(__file__).resolve().parents[2] / "eval" / "__main__.py"
 
 
 def beir(
@@ -40,3 +45,12 @@ def tiny(folder: Path) -> Path:
 
 def _write(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+
+
+def command(home: Path, *arguments: str) -> Said:
+    """What `python -m eval` says with the model-free embedder."""
+
+    def program() -> None:
+        runpy.run_path(str(_PROGRAM), run_name="__main__")
+
+    return call(program, *arguments, env={"RAG_HOME": str(home), "RAG_EMBEDDER": "hashing"})

@@ -1,8 +1,6 @@
 """Drawn scenes: what the split promises, and that a model trained on one half finds the other through the program."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from eval.run import run
 from eval.shapes import HELD_OUT, Group, Scene, draw, held_out_scenes, training_scenes, write_datasets, write_pictures
 from rag.build import build_embedder, build_image_embedder, open_library
 from rag.config import Settings
+from tests.eval.made import command
 
 CANDIDATES = 80  # chance finds the right one first in 1 of 80 = .0125 of the questions
 
@@ -94,13 +93,6 @@ def test_both_directions_are_measured(tmp_path: Path, small_clip: Path) -> None:
 
 def test_the_command_line_takes_a_data_set_of_pictures(tmp_path: Path, small_clip: Path) -> None:
     folder, _ = write_datasets(tmp_path, held_out_scenes(5))
-    arguments = ["run", str(folder), "--json", "--embedder", "hashing", "--no-ocr", "--image-embedder", str(small_clip)]
-    done = subprocess.run(
-        [sys.executable, "-m", "eval", *arguments],
-        cwd=Path(__file__).resolve().parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = command(tmp_path, "run", str(folder), "--json", "--no-ocr", "--image-embedder", str(small_clip))
+    assert done.status == 0, done
     assert json.loads(done.stdout)["by_retriever"]["image"]["r@10"] == 1
