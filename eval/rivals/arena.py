@@ -201,8 +201,9 @@ def _python(name: str, environments: Path, told: Told) -> Path:
 
 def _install(folder: Path, python: Path, wanted: Sequence[str]) -> None:
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    copied = ("--link-mode", "copy")  # the nltk of LlamaIndex refuses to read files that have several links
     steps: list[list[str | Path]] = (
-        [[uv, "venv", "--python", sys.executable, folder], [uv, "pip", "install", "--python", python, *wanted]]
+        [[uv, "venv", "--python", sys.executable, folder], [uv, "pip", "install", *copied, "--python", python, *wanted]]
         if uv
         else [[sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", *wanted]]
     )
