@@ -99,7 +99,7 @@ def build_blocks(desk: Desk) -> gr.Blocks:
         with gr.Column(elem_id="place-models", elem_classes="place"):
             _part("models-head", render_head())
             model_tasks = _part("model-tasks")
-            models = _part("models")
+            models = _part("model-list")
             servers = _part("servers", render_servers(Servers()))
             _part("machine", render_machine(machine_facts(), str(desk.library.settings.home)))
             doctor = _part("doctor", render_doctor(Examined()))

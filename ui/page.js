@@ -102,7 +102,7 @@
     state.place = ["chat", "library", "search", "improve", "evaluate", "models"].includes(place) ? place : "chat";
     document.body.dataset.place = state.place;
     document.body.classList.remove("list-open");
-    scrollTo(0, 0); // each place begins at its top, where the one before or an element named like it had scrolled to
+    scrollTo(0, 0); // each place begins at its top, not where the one before was left. No element is named like a place
     for (const link of $$(".places a")) {
       if (link.dataset.place === state.place) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from tests.ingest.drawn import HandClock
+from rag.ingest import readers
+from tests.ingest.drawn import FixedOcr, HandClock
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +33,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
     made = HandClock()
     monkeypatch.setattr("rag.ingest.clock.time", made)
     return made
+
+
+@pytest.fixture
+def reading_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[FixedOcr], None]:
+    """Pixels are read by the given OCR, by readers of the test's own: a process keeps those that it made once."""
+
+    def use(ocr: FixedOcr) -> None:
+        monkeypatch.setattr(readers, "build_ocr", lambda options: ocr)
+        for kept in ("build_readers", "_by_media_type"):
+            monkeypatch.setattr(readers, kept, getattr(readers, kept).__wrapped__)
+
+    return use
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Whole files with pictures through the parser: their words, what they are found by, and the time they may take."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,8 @@ def test_a_picture_in_a_note_is_found_by_its_file_name_and_surroundings(tmp_path
     assert embedding_text(image) == "Garden\nThe climbers\nHere by the door."
 
 
-def test_a_picture_answers_to_all_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = " ".join(f"word{number}" for number in range(100))
-    monkeypatch.setattr("rag.ingest.readers.build_ocr", lambda options: FixedOcr(seen))
+def test_a_picture_answers_to_all_its_words(tmp_path: Path, reading_with: Callable[[FixedOcr], None]) -> None:
+    reading_with(FixedOcr(" ".join(f"word{number}" for number in range(100))))
     save(tmp_path / "a.png", encoded(picture()))
     path = save(tmp_path / "note.md", b"![A sign](a.png)\n")
     parsed = parse(ReadTask(path, MARKDOWN, str(tmp_path)), OPTIONS)
@@ -58,11 +58,11 @@ def test_a_note_that_shows_pictures_is_read_in_another_process(tmp_path: Path) -
 
 
 def test_a_scan_that_takes_too_long_is_kept_in_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: HandClock
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: HandClock, reading_with: Callable[[FixedOcr], None]
 ) -> None:
     """Read in this process, by a clock of which each page takes a second."""
     monkeypatch.setattr(parsing, "_are_light", lambda tasks: True)
-    monkeypatch.setattr("rag.ingest.readers.build_ocr", lambda options: SlowOcr(clock))
+    reading_with(SlowOcr(clock))
     sheet = scan("Line of a sheet", "with quite some words on it")
     path = save(tmp_path / "scan.pdf", pdf_of(*[lambda canvas: show(canvas, sheet, 0, 0, 595, 842)] * 9))
     [(_, outcome)] = parse_all([ReadTask(path, PDF)], OPTIONS, workers=1, timeout=10)

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from rag.ingest.read_web import WebReader
 from rag.ingest.readers import build_ocr
 from rag.ingest.shown import with_shown_pictures
 from rag.records import Document, Picture, Source
-from tests.ingest.drawn import HandClock, SlowOcr, encoded, picture
+from tests.ingest.drawn import FixedOcr, HandClock, SlowOcr, encoded, picture
 
 NO_OCR = ReadOptions(ocr=False)
 
@@ -171,8 +172,10 @@ def test_limits_of_size_are_kept(tmp_path: Path) -> None:
     assert "RAG_MAX_MEGAPIXELS" in document.warnings[0]
 
 
-def test_out_of_time_the_rest_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: HandClock) -> None:
-    monkeypatch.setattr("rag.ingest.readers.build_ocr", lambda options: SlowOcr(clock))
+def test_out_of_time_the_rest_is_named(
+    tmp_path: Path, clock: HandClock, reading_with: Callable[[FixedOcr], None]
+) -> None:
+    reading_with(SlowOcr(clock))
     names = [Path(save(tmp_path / f"{seed}.png", seed)).name for seed in range(6)]
     with limited_to(4):
         document = read(tmp_path, " ".join(f"![]({name})" for name in names))

@@ -349,7 +349,7 @@ def test_the_models_of_a_server_can_be_used(
         screen.page.click("[aria-label='gemma4:12b'] [data-do=use-model]")
         screen.page.click("dialog.inquiry[open] button:has-text('Use')")
         screen.matches("[aria-label='gemma4:12b']", "chosen")
-        screen.matches("#models", r"gemma4:12b will be used from the next start")
+        screen.matches("#model-list", r"gemma4:12b will be used from the next start")
         assert load_settings(home=library.settings.home).generator == "http://127.0.0.1:11434/v1#gemma4:12b"
         screen.page.click("[aria-label=bge-m3] [data-do=use-model]")
         screen.page.click("dialog.inquiry[open] button:has-text('Use')")

@@ -254,10 +254,12 @@ def test_a_narrow_window_works_with_one_thumb(address: str, window: Window) -> N
 
 
 def test_each_place_begins_at_its_top(address: str, window: Window) -> None:
-    """Also where the part of a page is called like the place, to which a browser would scroll."""
     screen = window(address, 1000, 300).open("#models")
     page = screen.page
-    page.wait_for_function("document.querySelector('#models .model') && scrollY === 0")
+    places = [link.get_attribute("data-place") for link in page.query_selector_all(".places [data-place]")]
+    assert len(places) == 6
+    assert page.query_selector_all(", ".join(f"#{place}" for place in places)) == []  # a browser would scroll to them
+    page.wait_for_function("document.querySelector('#model-list .model') && scrollY === 0")
     page.evaluate("scrollTo(0, 400)")
     page.wait_for_function("scrollY > 0")
     page.click(".places [data-place=models]")

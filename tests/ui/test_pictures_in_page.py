@@ -210,7 +210,7 @@ def test_looking_at_pictures_is_seen_makes_way_and_can_be_stopped(library: FakeL
 def test_a_library_without_eyes_says_how_to_have_them(address: str, library: FakeLibrary, window: Window) -> None:
     library.eyes = False
     screen = window(address).open("#models")
-    screen.matches("#models", "Finds pictures by what they show.*None.*get a model for that")
+    screen.matches("#model-list", "Finds pictures by what they show.*None.*get a model for that")
     screen.matches("#status", "4 pictures.*picture understanding off")
     screen.page.goto(f"{address}/#search")
     screen.paste("[data-field=search]", "image.png", encoded("red"))
