@@ -183,7 +183,7 @@ def _place(name: str, head: Html) -> list[gr.HTML]:
     with gr.Column(elem_id=f"place-{name}", elem_classes="place"):
         _part(f"{name}-head", head)
         waiting = tag("p", "Looking at what there is…", class_="waiting late", role="status")
-        return [_part(f"{name}-work"), _part(name, waiting)]
+        return [_part(f"{name}-work"), _part(f"{name}-page", waiting)]
 
 
 def _bridge() -> gr.HTML:

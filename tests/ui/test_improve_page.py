@@ -268,7 +268,7 @@ def test_train_reload_verdict_use_roll_back(library: FakeLibrary, window: Callab
         page.wait_for_selector(".verdict-pass:has-text('place 7 → place 1')")
         page.focus("[data-do=swap]")
         page.keyboard.press("Enter")
-        page.wait_for_selector("#improve :text('searches from now on')")
+        page.wait_for_selector("#improve-page :text('searches from now on')")
         page.wait_for_selector("h3:has-text('searches now')")
         page.click("[data-do='roll-back-tuned']")
         page.click("dialog .primary")
