@@ -82,6 +82,7 @@ def test_what_goes_wrong_is_told() -> None:
 def test_the_page_examines(library: FakeLibrary, window: Callable[..., Screen], width: int) -> None:
     with serving(library) as address:
         screen = window(address, width=width).open("#models")
+        screen.page.wait_for_selector("#model-list .model")  # what the page shows at first is drawn again with it
         screen.page.locator("#doctor button").press("Enter")
         screen.matches("#doctor", r"Memory.*free.*llama\.cpp.*Embedder.*hashing.*texts/s.*Language model")
         screen.page.wait_for_selector("#doctor button")

@@ -40,7 +40,7 @@ def logged(library: FakeLibrary, screen: Screen, *acts: str) -> tuple[Choice, ..
 def test_marks_reach_the_log_and_survive_a_reload(address: str, library: FakeLibrary, window: Window) -> None:
     screen = window(address).open()
     screen.ask(QUEEN)
-    assert "stay on this machine" in screen.text(".marks-hint")
+    screen.matches(".marks-hint", "stay on this machine")
     press(screen, "#thread [data-act=up]")
     press(screen, "#sources .card:first-child [data-act=pin]")
     press(screen, "#sources .card:first-child [data-act=this]")
