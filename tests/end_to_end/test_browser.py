@@ -88,8 +88,8 @@ def test_a_person_asks_reads_the_source_drops_a_file_and_comes_back(
         screen.matches("#jobs-here", r"1 added.*heron clock\.md")
         answered(screen, "With which key is the heron clock in the boathouse wound?")
         screen.matches("#sources .card:first-of-type", "The heron clock")
-        assert "Quillon" in screen.text("#sources .card:first-of-type mark")
-        assert "Quillon" in screen.text("#thread .turn:last-child .answer")
+        screen.matches("#sources .card:first-of-type mark", "Quillon")
+        screen.matches("#thread .turn:last-child .answer", "Quillon")
         where = page.evaluate("location.hash")
         quiet(screen)
 

@@ -86,6 +86,6 @@ def test_the_page_examines(library: FakeLibrary, window: Callable[..., Screen], 
         screen.page.locator("#doctor button").press("Enter")
         screen.matches("#doctor", r"Memory.*free.*llama\.cpp.*Embedder.*hashing.*texts/s.*Language model")
         screen.page.wait_for_selector("#doctor button")
-        assert "set RAG_GENERATOR to a GGUF file" in screen.text("#doctor .problem:last-of-type")
+        screen.matches("#doctor .problem:last-of-type", "set RAG_GENERATOR to a GGUF file")
         assert screen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert screen.problems == screen.elsewhere == []

@@ -64,7 +64,7 @@ def opened(window: Window, address: str, *size: int, **more: object) -> Screen:
 def test_reasons_are_told_to_those_who_point_and_to_those_who_tab(address: str, window: Window) -> None:
     screen = opened(window, address)
     page = screen.page
-    assert "3 sentences, 1 only partly supported, 1 not supported by the sources" in screen.text("#thread .support")
+    screen.matches("#thread .support", "3 sentences, 1 only partly supported, 1 not supported by the sources")
     assert screen.text("#thread .understood") == f"Understood as: {UNDERSTOOD}"  # the quotation marks are drawn
     assert page.locator(".doubt.unsupported").all_inner_texts()[0].startswith("She takes forty thousand")
     assert page.locator(".doubt.partly").inner_text() == "She likes to leave in the rain."

@@ -50,7 +50,7 @@ def test_ask_stream_cite_open(address: str, library: FakeLibrary, window: Window
     library.may_end.set()
     screen.page.wait_for_selector("body:not(.busy) #thread .cite")
     assert screen.page.evaluate("location.hash").startswith("#chat/")
-    assert "tokens/s" in screen.text(".small-print")
+    screen.matches(".small-print", "tokens/s")
     screen.page.hover("#thread .cite")
     screen.page.wait_for_selector("#sources .card.lit")
     screen.page.click("#thread .cite")
@@ -317,7 +317,7 @@ def test_a_pasted_file_is_taken_in_and_pasted_words_stay_words(address: str, win
     assert screen.paste("#question", "pasted.md", "The pasted walrus sleeps on the pier.")
     screen.matches("#jobs-here", "1 added.*pasted.md")
     screen.ask("Where does the pasted walrus sleep?")
-    assert "pier" in screen.text("#thread .turn")
+    screen.matches("#thread .turn", "pier")
     quiet(screen)
 
 

@@ -52,8 +52,8 @@ def test_a_pasted_picture_is_asked_with_and_survives_a_reload(address: str, wind
     page.wait_for_selector("body:not(.busy) #thread .turn .asked img")
     loaded(screen, "#thread .asked img")
     page.wait_for_selector("#tile-chat .tile", state="detached")
-    assert "poppies" in screen.text("#sources .card:first-child .title")
-    assert "likeness 1st: stands out, by chance .002 pictures would" in screen.text("#sources .card:first-child")
+    screen.matches("#sources .card:first-child .title", "poppies")
+    screen.matches("#sources .card:first-child", r"likeness 1st: stands out, by chance \.002 pictures would")
     screen.reload()
     loaded(screen, "#thread .asked img")
     page.click("#thread [data-do=retry]")
@@ -75,7 +75,7 @@ def test_words_and_a_picture_together_and_the_picture_left_out(address: str, win
     loaded(screen, "#tile-chat .tile img")
     screen.ask("When does the queen leave the hive?")
     assert page.locator("#thread .asked img").count() == 1
-    assert "queen" in screen.text("#thread .question")
+    screen.matches("#thread .question", "queen")
     assert page.locator(".jobs .job").count() == 0  # asked with, not taken in
     quiet(screen)
 
