@@ -35,9 +35,9 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_what_is_asked_often_is_read_once(tmp_path: Path, held: list[int]) -> None:
-    store = LanceStore(tmp_path, SPACES, holding=Holding(asked=4))
+    store = LanceStore(tmp_path, SPACES)  # as the program opens it
     store.replace_documents({"a": [embedded("a", i, words="one two", vector=axis(16, 1, i)) for i in range(5)]})
-    for _ in range(3):
+    for _ in range(Holding().asked - 1):
         assert len(store.search_words("one", 9)) == 5
     assert held == []
     for _ in range(3):

@@ -46,6 +46,17 @@ def first_loss(base: Path, pairs: Sequence[Pair], to: Path, training: TextTraini
     return steps[0].loss
 
 
+def ignored_by_hand(queries: torch.Tensor, documents: torch.Tensor, columns: Sequence[str]) -> torch.Tensor:
+    """bool[12, M]: what PAIRS are not told apart from; `columns` are the texts of the first of the M documents."""
+    ignored = losses.likely_positives(queries, documents)
+    for i, pair in enumerate(PAIRS):
+        answers = {other.positive.text for other in PAIRS if other.query == pair.query}
+        for j, text in enumerate(columns):
+            mine = text in {wrong.text for wrong in pair.negatives}
+            ignored[i, j] = text in answers or (bool(ignored[i, j]) and not mine)
+    return ignored
+
+
 def test_it_learns_on_both_sides_what_no_word_says(base: Path, tmp_path: Path) -> None:
     training = replace(ON_CPU, epochs=12, batch=16, learning_rate=3e-3)
     steps: list[Step] = []
@@ -158,12 +169,7 @@ def test_queries_alone_are_told_from_all_documents_by_the_vectors_given(base: Pa
     positives = [pair.positive.text for pair in PAIRS]
     columns = positives + [text for text in texts if text not in positives]
     documents = torch.from_numpy(np.stack([known[text] for text in columns]))
-    ignored = losses.likely_positives(queries, documents)
-    for i, pair in enumerate(PAIRS):
-        answers = {other.positive.text for other in PAIRS if other.query == pair.query}
-        for j, text in enumerate(columns):
-            mine = text in {wrong.text for wrong in pair.negatives}
-            ignored[i, j] = text in answers or (bool(ignored[i, j]) and not mine)
+    ignored = ignored_by_hand(queries, documents, columns)
     expected = losses.info_nce(queries, documents, ignored=ignored).item()
 
     def passages(texts: Sequence[str]) -> np.ndarray:
@@ -181,12 +187,7 @@ def test_a_draw_of_the_library_is_wrong_for_queries_unless_it_is_near_or_known(b
     noise[5] *= 0.01  # so near to what answers the first query that it may answer it as well
     drawn = torch.nn.functional.normalize(documents[[20, 21, 22, 23, 24, 0]] + noise, dim=1)
     told_apart = torch.cat([documents, drawn])
-    ignored = losses.likely_positives(queries, told_apart)
-    for i, pair in enumerate(PAIRS):
-        answers = {other.positive.text for other in PAIRS if other.query == pair.query}
-        for j, text in enumerate(columns):
-            mine = text in {wrong.text for wrong in pair.negatives}
-            ignored[i, j] = text in answers or (bool(ignored[i, j]) and not mine)
+    ignored = ignored_by_hand(queries, told_apart, columns)
     assert ignored[0, -1]
     assert not ignored[:, -6:].all(dim=0).any()  # each of the draw is wrong for some query
     expected = losses.info_nce(queries, told_apart, ignored=ignored).item()
